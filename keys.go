@@ -1,0 +1,167 @@
+package winnow
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"slices"
+	"strings"
+	"time"
+)
+
+// KeySize is the length in bytes of a deployment's secret.
+const KeySize = 32
+
+// Keys are the keyed functions of one deployment, all derived (HKDF, RFC 5869) from one secret,
+// so that a person who knows an alert's text can neither forge winnow's ids nor foresee which
+// drops are sampled. Not safe for concurrent use: call [Keys.Clone] for each goroutine.
+type Keys struct {
+	secret                   []byte
+	row, id, canary, verdict hash.Hash
+
+	// Scratch space, so that a run over many rows allocates nothing.
+	msg, sum []byte
+	names    []string
+}
+
+// NewKeys derives the keys. The secret must be KeySize bytes or longer.
+func NewKeys(secret []byte) (*Keys, error) {
+	if len(secret) < KeySize {
+		return nil, errors.New("deployment secret is shorter than 32 bytes")
+	}
+	k := &Keys{secret: slices.Clone(secret)}
+	for _, d := range []struct {
+		info string
+		to   *hash.Hash
+	}{{"row", &k.row}, {"id", &k.id}, {"canary", &k.canary}, {"verdict", &k.verdict}} {
+		key, err := hkdf.Expand(sha256.New, secret, "winnow/"+d.info, sha256.Size)
+		if err != nil {
+			return nil, err
+		}
+		*d.to = hmac.New(sha256.New, key)
+	}
+	return k, nil
+}
+
+// Clone returns keys for another goroutine.
+func (k *Keys) Clone() *Keys {
+	c, err := NewKeys(k.secret)
+	if err != nil {
+		panic("winnow: clone of valid keys failed: " + err.Error())
+	}
+	return c
+}
+
+// RowMAC returns a MAC over all fields of a row, in hex. Order of fields does not matter, order
+// of values does.
+func (k *Keys) RowMAC(f Fields) string {
+	k.msg = k.msg[:0]
+	k.appendFields(f, nil)
+	sum := k.seal(k.row)
+	return hex.EncodeToString(sum[:16])
+}
+
+// FieldsMAC is the cache fingerprint: HMAC-SHA-256 over a search identity and the fields that
+// keep accepts, sorted by name.
+func (k *Keys) FieldsMAC(search string, f Fields, keep func(name string) bool) [sha256.Size]byte {
+	k.msg = appendText(k.msg[:0], search)
+	k.appendFields(f, keep)
+	return k.seal(k.verdict)
+}
+
+// Canary maps (rule, sid, rid) to an evenly spread number in [0,1) that nobody without the
+// secret can foresee, and that a replay repeats.
+func (k *Keys) Canary(rule, sid, rid string) float64 {
+	k.setTexts(rule, sid, rid)
+	sum := k.seal(k.canary)
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+}
+
+// NewID returns the alert ID for a natural key: a ULID whose time is received and whose entropy
+// is keyed, so that the same row gets the same ID and nobody can claim one in advance.
+func (k *Keys) NewID(key Key, received time.Time) string {
+	k.setTexts("alert", key.Host, key.SID, key.RID, key.MAC)
+	sum := k.seal(k.id)
+	var u [16]byte
+	ms := uint64(max(received.UnixMilli(), 0))
+	for i := range 6 {
+		u[i] = byte(ms >> (8 * (5 - i)))
+	}
+	copy(u[6:], sum[:10])
+	return encodeULID(u)
+}
+
+// Sign returns the winnow_id written into everything that winnow creates: the alert ID and a MAC.
+func (k *Keys) Sign(id string) string {
+	return id + "-" + k.idMAC(id)
+}
+
+// Verify returns the alert ID of a winnow_id that this deployment signed.
+func (k *Keys) Verify(winnowID string) (id string, ok bool) {
+	id, mac, found := strings.Cut(winnowID, "-")
+	if !found || len(id) != 26 {
+		return "", false
+	}
+	return id, hmac.Equal([]byte(mac), []byte(k.idMAC(id)))
+}
+
+func (k *Keys) idMAC(id string) string {
+	k.setTexts("winnow_id", id)
+	sum := k.seal(k.id)
+	return hex.EncodeToString(sum[:16])
+}
+
+func (k *Keys) setTexts(texts ...string) {
+	k.msg = k.msg[:0]
+	for _, t := range texts {
+		k.msg = appendText(k.msg, t)
+	}
+}
+
+func (k *Keys) appendFields(f Fields, keep func(string) bool) {
+	k.names = k.names[:0]
+	for name := range f {
+		if keep == nil || keep(name) {
+			k.names = append(k.names, name)
+		}
+	}
+	slices.Sort(k.names)
+	for _, name := range k.names {
+		k.msg = appendText(k.msg, name)
+		k.msg = binary.BigEndian.AppendUint32(k.msg, uint32(len(f[name])))
+		for _, v := range f[name] {
+			k.msg = appendText(k.msg, v)
+		}
+	}
+}
+
+func (k *Keys) seal(h hash.Hash) [sha256.Size]byte {
+	h.Reset()
+	h.Write(k.msg)
+	k.sum = h.Sum(k.sum[:0])
+	return [sha256.Size]byte(k.sum)
+}
+
+// appendText writes a length before the text, so that no two lists of texts look alike.
+func appendText(msg []byte, s string) []byte {
+	msg = binary.BigEndian.AppendUint32(msg, uint32(len(s)))
+	return append(msg, s...)
+}
+
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// encodeULID writes 128 bits as the 26 characters of https://github.com/ulid/spec.
+func encodeULID(u [16]byte) string {
+	var out [26]byte
+	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	for i := 25; i >= 0; i-- {
+		out[i] = crockford[lo&31]
+		lo = lo>>5 | hi<<59
+		hi >>= 5
+	}
+	return string(out[:])
+}

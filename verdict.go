@@ -1,0 +1,62 @@
+package winnow
+
+// Source says who or what a verdict comes from.
+type Source string
+
+// The sources. An empty source means that nobody has judged the alert yet.
+const (
+	SourceNone    Source = ""
+	SourceRule    Source = "rule"
+	SourceCache   Source = "cache"
+	SourceOffline Source = "offline"
+	SourceModel   Source = "model"
+	SourcePerson  Source = "person"
+)
+
+// Verdict is what is believed of an alert. What was done about it is the [Outcome].
+type Verdict struct {
+	Disposition Disposition `json:"disposition"`
+	Stated      int         `json:"stated"`     // confidence as the analyst stated it, 0 to 100
+	Confidence  int         `json:"confidence"` // calibrated, 0 to 100: the number that policy compares
+	Severity    Severity    `json:"severity"`
+	Techniques  []string    `json:"techniques"` // ATT&CK technique ids, active ones only
+	Source      Source      `json:"source"`
+	Evidence    []Evidence  `json:"evidence"`
+	Facts       []string    `json:"facts"` // benign facts that code established, like "list:vpn_egress"
+	Case        Case        `json:"case"`
+	Votes       []Vote      `json:"votes"`
+	Taint       []string    `json:"taint"` // why the alert's own text is suspect; a tainted alert is never closed
+}
+
+// Evidence is a field and a value, checked to exist in the alert.
+type Evidence struct {
+	Field string `json:"field"`
+	Value string `json:"value"`
+}
+
+// Case is what a person reads first: three lines.
+type Case struct {
+	What          string `json:"what"`
+	Why           string `json:"why"`
+	FirstResponse string `json:"first_response"`
+}
+
+// VoteKind is an analyst's opinion. The zero value abstains.
+type VoteKind string
+
+// The votes.
+const (
+	VoteAbstain    VoteKind = "ABSTAIN"
+	VoteSafe       VoteKind = "SAFE"
+	VoteSuspicious VoteKind = "SUSPICIOUS"
+	VoteMalicious  VoteKind = "MALICIOUS"
+)
+
+// Vote is one analyst's opinion with what it rests on.
+type Vote struct {
+	Agent      string   `json:"agent"`
+	Vote       VoteKind `json:"vote"`
+	Confidence int      `json:"confidence"` // 0 to 100
+	Reason     string   `json:"reason"`
+	Fields     []string `json:"fields"` // names of the fields the reason cites
+}
