@@ -1,0 +1,30 @@
+// Package ledger keeps what happened to every alert: the current record and its history, cached
+// verdicts, open cases, reviews, and the outbox of what is still to be written to Splunk. It is
+// one SQLite file with one writer, the worker; readers open it read-only.
+package ledger
+
+import "github.com/winnow-soc/winnow"
+
+// DeliveryKind says what a delivery asks of a sink.
+type DeliveryKind string
+
+// The kinds.
+const (
+	DeliverNotable DeliveryKind = "notable" // place owner: write the notable event of an alert that survives
+	DeliverUpdate  DeliveryKind = "update"  // place beside: bring the verdict into the notable that ES wrote
+	DeliverEvent   DeliveryKind = "event"   // winnow's own event about the outcome
+)
+
+// Delivery is one thing the outbox still has to bring to one sink. It is handed out again until
+// the sink takes it, so a sink must make no difference between the first time and a repeat.
+type Delivery struct {
+	Key      string // idempotency key, the same at every try: alert ID, change number and sink name
+	Sink     string // name of the sink's stanza
+	Kind     DeliveryKind
+	WinnowID string        // signed alert ID, written into everything winnow creates
+	Record   winnow.Record // the outcome to tell
+	Alert    winnow.Alert  // the alert's own fields and identity
+
+	// CommentOnly asks DeliverUpdate to add a comment and change nothing else (run = assist).
+	CommentOnly bool
+}
