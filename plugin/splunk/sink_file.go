@@ -1,0 +1,154 @@
+package splunk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+)
+
+// FileSink appends winnow's own events to a file, one JSON object a line, for a Splunk monitor
+// input or any other reader. A repeated delivery appends a second line with the same event_key:
+// readers that count take each key once (`| dedup event_key`).
+type FileSink struct {
+	name string
+	opts FileOptions
+	now  func() time.Time
+	mu   sync.Mutex
+}
+
+// FileOptions say where the events go.
+type FileOptions struct {
+	Path    string
+	MaxSize int64 // bytes at which the file is rotated; 64 MiB if zero
+	Keep    int   // how many rotated files stay, named PATH.1 (newest) to PATH.Keep; 5 if zero
+}
+
+// NewFileSink makes the sink of that name. The file is made, with mode 0600, on first delivery.
+func NewFileSink(name string, opts FileOptions, now func() time.Time) (*FileSink, error) {
+	if opts.Path == "" {
+		return nil, fmt.Errorf("sink %q: no path: set it in [sink:%s] of winnow.conf", name, name)
+	}
+	if opts.MaxSize <= 0 {
+		opts.MaxSize = 64 << 20
+	}
+	if opts.Keep <= 0 {
+		opts.Keep = 5
+	}
+	return &FileSink{name: name, opts: opts, now: now}, nil
+}
+
+// Name returns the name of the sink's stanza.
+func (s *FileSink) Name() string { return s.name }
+
+// event is one line. The record's keys follow winnow's own.
+type event struct {
+	Time     string `json:"event_time"`
+	EventKey string `json:"event_key"` // the same for every try of one delivery
+	WinnowID string `json:"winnow_id"`
+	Type     string `json:"event_type"`
+	winnow.Record
+}
+
+// Deliver appends one line in one write and syncs it. It is safe for concurrent use; other
+// processes that append to the same file cannot mix into a line.
+func (s *FileSink) Deliver(_ context.Context, d ledger.Delivery) error {
+	if d.Kind != ledger.DeliverEvent {
+		return wrongKind(s.name, d)
+	}
+	d.Record.Normalize()
+	line, err := encodeEvent(event{
+		Time: s.now().UTC().Format(time.RFC3339Nano), EventKey: d.Key, WinnowID: d.WinnowID,
+		Type: "winnow:outcome", Record: d.Record,
+	})
+	if err != nil {
+		return &Error{Op: "write event", Code: CodeInput, Err: err}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.append(line); err != nil {
+		return &Error{Op: "write event", Code: CodeDisk, Retry: true, Err: err}
+	}
+	return nil
+}
+
+func encodeEvent(e event) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(e)
+	return b.Bytes(), err
+}
+
+func (s *FileSink) append(line []byte) (err error) {
+	if err := s.rotate(int64(len(line))); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.opts.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := endLine(f); err != nil {
+		return err
+	}
+	if _, err := f.Write(line); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// endLine closes a line that a full disk or a crash cut off, so that the next one is whole.
+func endLine(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 || !info.Mode().IsRegular() {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, info.Size()-1); err != nil {
+		return err
+	}
+	if last[0] == '\n' {
+		return nil
+	}
+	_, err = f.Write([]byte{'\n'})
+	return err
+}
+
+// rotate moves the file to PATH.1, PATH.1 to PATH.2 and so on when the next line would make it
+// too large.
+func (s *FileSink) rotate(next int64) error {
+	info, err := os.Stat(s.opts.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+next <= s.opts.MaxSize {
+		return nil
+	}
+	for i := s.opts.Keep - 1; i >= 0; i-- {
+		err := os.Rename(s.numbered(i), s.numbered(i+1))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *FileSink) numbered(i int) string {
+	if i == 0 {
+		return s.opts.Path
+	}
+	return s.opts.Path + "." + strconv.Itoa(i)
+}
