@@ -1,0 +1,170 @@
+package conf
+
+import (
+	"time"
+
+	"github.com/winnow-soc/winnow"
+)
+
+// Settings is winnow.conf as the program uses it. README/winnow.conf.spec says what each key
+// means. It is not changed once read, so it is safe for concurrent use.
+type Settings struct {
+	Gate      Gate
+	Policy    Policy
+	Cache     Cache
+	Content   Content
+	Pipeline  Pipeline
+	Stages    map[string]Stage // enrich, correlate, classify
+	Agents    map[string]Agent // network, identity, threat_intel
+	Models    map[string]Model
+	Sinks     []Sink // in the order of the file
+	Review    Review
+	Queue     Queue
+	Worker    Worker
+	Splunk    Splunk
+	Retention Retention
+
+	searches map[string]Search
+}
+
+// Gate is [gate]: what the alert action may do.
+type Gate struct {
+	Run          winnow.Run
+	Place        winnow.Place
+	Off          bool          // pass everything on; see also state.Deployment.GateOff
+	WorkerGrace  time.Duration // a heartbeat older than this is a dead worker
+	StartWorker  bool
+	ListShrink   float64       // share of a list that may vanish at once
+	Canary       float64       // share of drops that are triaged all the same
+	Deadline     time.Duration // the action's own, below maxtime of alert_actions.conf
+	MinFree      int64         // bytes that must stay free on the spool's disk
+	LargeResults int64         // bytes of results above which they are stored before they are decided
+}
+
+// Policy is [policy]: the numbers that closes and escalations are held against.
+type Policy struct {
+	Confidence         int
+	TrustUncalibrated  bool
+	RequireFact        bool
+	OfflineMaxSeverity winnow.Severity
+	MaxSeverity        winnow.Severity // ceiling for every closer but rules, which have their own
+	HighRiskWords      []string
+	HighRiskAssets     []string
+	HighRiskTechniques []string
+	EscalateConfidence int
+	EscalateSeverity   winnow.Severity
+}
+
+// Cache is [cache]: how long verdicts and open cases count.
+type Cache struct {
+	TTL   time.Duration
+	Size  int           // entries
+	Block time.Duration // an open escalation blocks cached closes of its pair
+	Group time.Duration // the longest that a storm is handled as one
+}
+
+// Content is [content]: which apps hold the customer's rules and lists.
+type Content struct {
+	Apps []string
+}
+
+// Pipeline is [pipeline].
+type Pipeline struct {
+	Model string // the model the bill is priced with
+}
+
+// Stage is [stage:NAME]: who works on it, and the size of a call that was not made.
+type Stage struct {
+	Model        string // name of a [model:NAME]
+	InputTokens  int64
+	OutputTokens int64
+}
+
+// Agent is [agent:NAME]: one analyst of the panel.
+type Agent struct {
+	Brain  string // name of a [model:NAME]
+	Weight float64
+}
+
+// Model is [model:NAME]: where answers come from.
+type Model struct {
+	Provider string
+}
+
+// SinkType says what a sink does with an outcome.
+type SinkType string
+
+// The sink types.
+const (
+	SinkNotable SinkType = "notable"        // writes notable events, with place = owner
+	SinkUpdate  SinkType = "notable_update" // updates ES's notable events, with place = beside
+	SinkFile    SinkType = "file"           // appends winnow's own events to a file
+)
+
+// Sink is [sink:NAME]: somewhere that outcomes are written to.
+type Sink struct {
+	Name     string
+	Type     SinkType
+	Path     string // file: the file; notable: Splunk's spool folder
+	Index    string // notable: the index of the events
+	Disabled bool
+}
+
+// Review is [review]: what people decide.
+type Review struct {
+	FactTTL time.Duration // how long a person's benign verdict counts as a fact
+}
+
+// Queue is [queue]: how failed work is tried again.
+type Queue struct {
+	RetryMin time.Duration // wait after the first failure; doubles each time
+	RetryMax time.Duration
+}
+
+// Worker is [worker].
+type Worker struct {
+	Poll        time.Duration
+	Concurrency int
+	MaxAttempts int
+	Lease       time.Duration
+}
+
+// Splunk is [splunk]: how the worker reaches splunkd.
+type Splunk struct {
+	URI       string
+	TokenFile string
+	CAFile    string
+	App       string // name space of REST calls
+}
+
+// Retention is [retention]: how long settled things are kept.
+type Retention struct {
+	Records    time.Duration // settled alerts in the ledger
+	Quarantine time.Duration // damaged spool records
+}
+
+// Search is what holds for the alerts of one saved search.
+type Search struct {
+	Run      winnow.Run // the more cautious of [gate] and [search:NAME]
+	Place    winnow.Place
+	Severity winnow.Severity // base severity, unknown when the stanza says nothing
+	Raw      bool            // it returns raw events: every field is attacker-set
+	Policy   Policy
+}
+
+// Search resolves the settings for one saved search. A search without a stanza has the global ones.
+func (s *Settings) Search(name string) Search {
+	if r, ok := s.searches[name]; ok {
+		return r
+	}
+	return Search{Run: s.Gate.Run, Place: s.Gate.Place, Policy: s.Policy}
+}
+
+// Searches calls yield with every search that has a stanza of its own.
+func (s *Settings) Searches(yield func(string, Search) bool) {
+	for name, r := range s.searches {
+		if !yield(name, r) {
+			return
+		}
+	}
+}
