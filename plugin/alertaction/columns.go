@@ -1,0 +1,157 @@
+package alertaction
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/winnow-soc/winnow"
+)
+
+// Columns says which cells of a row make which field. Safe for concurrent use.
+//
+// A column F and its companion __mv_F make one field: the companion holds the values of a
+// multivalue field as $v1$;$v2$, with $$ for $, and F the same joined by line breaks. When the two
+// do not tell the same, which Splunk never writes, the field has the values of both: a row with
+// one value too many is not dropped, one with a value hidden might be. For the same reason two
+// columns of one name make one field with the values of both.
+//
+// Columns that begin with _ are Splunk's own bookkeeping (_bkt, _cd, _si ...) and make no field,
+// except _time and _raw. Empty cells make no value.
+type Columns struct {
+	plan []column
+}
+
+type column struct {
+	name string
+	cell int // -1 when only the multivalue column is there
+	mv   int // -1 when there is none
+}
+
+const mvPrefix = "__mv_"
+
+// wanted reports whether a column or a key of the payload's result is a field.
+func wanted(name string) bool {
+	return name != "" && (name[0] != '_' || name == "_time" || name == "_raw")
+}
+
+// NewColumns reads a header.
+func NewColumns(header []string) *Columns {
+	c := &Columns{}
+	mvs := map[string][]int{}
+	for i, name := range header {
+		if base, ok := strings.CutPrefix(name, mvPrefix); ok && wanted(base) {
+			mvs[base] = append(mvs[base], i)
+		}
+	}
+	for i, name := range header {
+		if !wanted(name) {
+			continue
+		}
+		col := column{name: name, cell: i, mv: -1}
+		if m := mvs[name]; len(m) > 0 {
+			col.mv, mvs[name] = m[0], m[1:]
+		}
+		c.plan = append(c.plan, col)
+	}
+	for i, name := range header { // what is left has no plain column
+		base := strings.TrimPrefix(name, mvPrefix)
+		if m := mvs[base]; base != name && len(m) > 0 && m[0] == i {
+			mvs[base] = m[1:]
+			c.plan = append(c.plan, column{name: base, cell: -1, mv: i})
+		}
+	}
+	return c
+}
+
+// Fields returns what a row says. The fields keep no part of the row's memory.
+func (c *Columns) Fields(r Row) winnow.Fields {
+	f := make(winnow.Fields, len(c.plan))
+	c.fill(f, r, func(cell []byte) string { return string(cell) })
+	return f
+}
+
+// fill adds the row's values to f; text turns a cell's bytes into a string.
+func (c *Columns) fill(f winnow.Fields, r Row, text func([]byte) string) {
+	values := make([]string, 0, len(c.plan)) // one slab for the single values of all fields
+	for _, col := range c.plan {
+		cell := r.Cell(col.cell)
+		if mv := r.Cell(col.mv); len(mv) > 0 {
+			c.multi(f, col.name, text(cell), mv)
+			continue
+		}
+		if len(cell) == 0 {
+			continue
+		}
+		if _, twice := f[col.name]; twice {
+			f.Add(col.name, text(cell))
+			continue
+		}
+		values = append(values, text(cell))
+		n := len(values)
+		f[col.name] = values[n-1 : n : n]
+	}
+}
+
+func (c *Columns) multi(f winnow.Fields, name, plain string, mv []byte) {
+	values, ok := splitMultivalue(string(mv))
+	if !ok {
+		f.Add(name, plain, string(mv))
+		return
+	}
+	f.Add(name, values...)
+	if plain != "" && plain != strings.Join(values, "\n") {
+		f.Add(name, plain)
+	}
+}
+
+// splitMultivalue reads $v1$;$v2$. Anything else is not ok.
+func splitMultivalue(text string) (values []string, ok bool) {
+	for {
+		if text == "" || text[0] != '$' {
+			return nil, false
+		}
+		value, rest, ok := cutMultivalue(text[1:])
+		if !ok {
+			return nil, false
+		}
+		values = append(values, value)
+		if rest == "" {
+			return values, true
+		}
+		if rest[0] != ';' {
+			return nil, false
+		}
+		text = rest[1:]
+	}
+}
+
+// cutMultivalue reads one value and its closing $.
+func cutMultivalue(text string) (value, rest string, ok bool) {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(text, '$')
+		if i < 0 {
+			return "", "", false
+		}
+		if i+1 == len(text) || text[i+1] != '$' {
+			b.WriteString(text[:i])
+			return b.String(), text[i+1:], true
+		}
+		b.WriteString(text[:i+1])
+		text = text[i+2:]
+	}
+}
+
+// JoinMultivalue writes values as a __mv_ column holds them.
+func JoinMultivalue(values []string) string {
+	var b bytes.Buffer
+	for i, v := range values {
+		if i > 0 {
+			b.WriteByte(';')
+		}
+		b.WriteByte('$')
+		b.WriteString(strings.ReplaceAll(v, "$", "$$"))
+		b.WriteByte('$')
+	}
+	return b.String()
+}
