@@ -1,0 +1,137 @@
+//go:build unix
+
+package state
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// SyncFolder makes the names in a folder durable.
+func SyncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only synced
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+// checkOwner refuses to work in a state folder of another user. One that does not exist is fine.
+func checkOwner(dir string) error {
+	info, err := os.Stat(dir)
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == os.Geteuid() {
+		return nil
+	}
+	owner := userName(int(st.Uid))
+	return fmt.Errorf("state folder %s belongs to user %s, and this is user %s: run as that user (sudo -u %s ...), or name another folder with --state DIR",
+		dir, owner, userName(os.Geteuid()), owner)
+}
+
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return "#" + strconv.Itoa(uid)
+}
+
+// maxLinks bounds a chain of symbolic links.
+const maxLinks = 40
+
+// guard walks the folders and links that lead to a file and remembers what it has looked at.
+type guard struct {
+	seen  map[string]bool
+	links int
+}
+
+// component checks one folder, file or link by itself. Folders above the file may be writable by
+// all when they are sticky, like /tmp: others cannot replace what is ours there.
+func (g *guard) component(path string, info fs.FileInfo, leaf bool) error {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("%s: cannot tell who owns it", path)
+	}
+	uid := int(st.Uid)
+	if uid != os.Geteuid() && uid != 0 {
+		return fmt.Errorf("%s belongs to user %s: another user could change it; chown it to %s or root",
+			path, userName(uid), userName(os.Geteuid()))
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return nil // the mode of a link means nothing
+	}
+	mode := info.Mode().Perm()
+	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0 && !leaf
+	ownGroup := (uid == 0 && st.Gid == 0) || (uid == os.Geteuid() && int(st.Gid) == os.Getegid())
+	switch {
+	case mode&0o002 != 0 && !sticky:
+		return fmt.Errorf("%s can be written by every user (mode %04o): chmod o-w it", path, mode)
+	case mode&0o020 != 0 && !sticky && !ownGroup:
+		return fmt.Errorf("%s can be written by group %d (mode %04o): chmod g-w it", path, st.Gid, mode)
+	}
+	return nil
+}
+
+// path checks a path and everything above it, up to the root; links are followed.
+func (g *guard) path(path string, leaf bool) error {
+	if g.seen[path] {
+		return nil
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if err := g.component(path, info, leaf); err != nil {
+		return err
+	}
+	g.seen[path] = true
+	if parent := filepath.Dir(path); parent != path {
+		if err := g.path(parent, false); err != nil {
+			return err
+		}
+	}
+	if info.Mode()&fs.ModeSymlink == 0 {
+		return nil
+	}
+	return g.link(path, leaf)
+}
+
+func (g *guard) link(path string, leaf bool) error {
+	if g.links++; g.links > maxLinks {
+		return fmt.Errorf("%s: too many symbolic links", path)
+	}
+	target, err := os.Readlink(path)
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(path), target)
+	}
+	return g.path(target, leaf)
+}
+
+// privateFile refuses a secret that others can read.
+func privateFile(path string, info fs.FileInfo) error {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("%s can be used by other users (mode %04o): chmod 600 it", path, mode)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if ok && int(st.Uid) != os.Geteuid() && st.Uid != 0 {
+		return fmt.Errorf("%s belongs to user %s: chown it to %s", path, userName(int(st.Uid)), userName(os.Geteuid()))
+	}
+	return nil
+}

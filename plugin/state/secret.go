@@ -1,0 +1,76 @@
+package state
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/winnow-soc/winnow"
+)
+
+// Init makes the state folder with its spool, and the deployment's secret when there is none.
+// Any number of processes may call it at once: they end up with one secret. It is cheap when
+// everything is there.
+func (d *Deployment) Init() error {
+	for _, dir := range []string{d.State, d.Path("spool"), d.Path("spool/tmp"), d.Path("spool/bad")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make state folder: %w; name another one with --state DIR or WINNOW_STATE", err)
+		}
+	}
+	if err := checkOwner(d.State); err != nil {
+		return err
+	}
+	_, err := os.Lstat(d.Path("secret.key"))
+	if missing(err) {
+		return d.makeSecret()
+	}
+	return err
+}
+
+// makeSecret writes a complete secret beside its place and links it there: link fails when
+// another process was first, and no process ever reads half a secret.
+func (d *Deployment) makeSecret() error {
+	path := d.Path("secret.key")
+	f, err := os.CreateTemp(d.State, ".tmp-*")
+	if err != nil {
+		return fmt.Errorf("make secret: %w", err)
+	}
+	defer discard(f)
+	secret := make([]byte, winnow.KeySize)
+	rand.Read(secret) //nolint:errcheck // it never fails: the program ends where there is no randomness
+	if _, err := f.Write(secret); err != nil {
+		return fmt.Errorf("make secret: %w", err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("make secret: %w", err)
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make secret: %w; the state folder must be on a file system with hard links", err)
+	}
+	return SyncFolder(d.State)
+}
+
+// Keys reads the deployment's secret and derives its keys.
+func (d *Deployment) Keys() (*winnow.Keys, error) {
+	path := d.Path("secret.key")
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read secret: %s is not a regular file", path)
+	}
+	if err := privateFile(path, info); err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	secret, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	if len(secret) != winnow.KeySize {
+		return nil, fmt.Errorf("read secret: %s has %d bytes, want %d: bring it back from a backup", path, len(secret), winnow.KeySize)
+	}
+	return winnow.NewKeys(secret)
+}

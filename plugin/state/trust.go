@@ -1,0 +1,41 @@
+package state
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// Trusted refuses files and folders that a user other than the current one or root can write,
+// replace or redirect: their owner, mode, every folder above them, and what links point to. For a
+// folder, everything in it counts. The group of the owner does not count while it is the owner's
+// primary one. A path that does not exist is an error.
+func (d *Deployment) Trusted(paths ...string) error {
+	g := guard{seen: map[string]bool{}}
+	for _, path := range paths {
+		if err := trusted(&g, path); err != nil {
+			return fmt.Errorf("not trusted: %w", err)
+		}
+	}
+	return nil
+}
+
+func trusted(g *guard, path string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if err := g.path(abs, true); err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(real, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return g.path(path, true)
+	})
+}

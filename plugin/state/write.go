@@ -1,0 +1,44 @@
+package state
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// WriteFile writes a file so that a reader, also after a crash, finds the old content or the new,
+// never a part: a temporary file beside it, fsync, rename, fsync of the folder. Mode 0600.
+func WriteFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if _, err := f.Write(data); err != nil {
+		discard(f)
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return Publish(f, path)
+}
+
+// Publish moves a temporary file of the same file system to path and returns once both its content
+// and its name would survive a crash. It closes f in any case, and removes it when it fails.
+func Publish(f *os.File, path string) error {
+	if err := f.Sync(); err != nil {
+		discard(f)
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Close(); err != nil {
+		discard(f)
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		discard(f)
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return SyncFolder(filepath.Dir(path))
+}
+
+func discard(f *os.File) {
+	f.Close()           //nolint:errcheck // it is thrown away
+	os.Remove(f.Name()) //nolint:errcheck // what is left over is only a temporary file
+}
