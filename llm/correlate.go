@@ -1,0 +1,48 @@
+package llm
+
+import "context"
+
+// Correlation ties the alert to known ways of attack.
+type Correlation struct {
+	Techniques []Technique `json:"techniques"`
+	Signals    []Statement `json:"signals"` // what in the alert points there
+}
+
+// Technique is an ATT&CK technique and how sure the analyst is that the alert shows it.
+type Technique struct {
+	ID         string `json:"id"`         // active in the catalogue
+	Confidence int    `json:"confidence"` // 0 to 100
+}
+
+// IDs returns the technique ids in the order given.
+func (c Correlation) IDs() []string {
+	ids := make([]string, len(c.Techniques))
+	for i, t := range c.Techniques {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
+func (c *Correlation) check(k *checker) {
+	k.atMost("techniques", len(c.Techniques), maxTechniques)
+	for i, t := range c.Techniques {
+		k.within("technique confidence", t.Confidence, 0, 100)
+		switch at, known := k.catalogue.Technique(t.ID); {
+		case !known:
+			k.fail("technique %.20q is not in the ATT&CK catalogue", t.ID)
+		case !at.Active:
+			k.fail("technique %s is %s", at.ID, at.Status)
+		}
+		for _, u := range c.Techniques[:i] {
+			if u.ID == t.ID {
+				k.fail("technique %.20q is named twice", t.ID)
+			}
+		}
+	}
+	k.statements("signals", c.Signals)
+}
+
+// correlate is the second stage.
+func (r *run) correlate(ctx context.Context) (settled bool, err error) {
+	return false, ask(ctx, r, r.p.o.Correlate, Question{Task: TaskCorrelate, Case: &r.c}, &r.c.Correlation)
+}

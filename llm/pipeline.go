@@ -1,0 +1,151 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/winnow-soc/winnow"
+)
+
+// Options say which models a pipeline asks, and what it knows. All but Facts are required.
+type Options struct {
+	Enrich, Correlate, Classify Model
+	Panel                       Panel
+	Catalogue                   *Catalogue
+	Facts                       *Facts // nil: there are no benign facts, so nothing can be closed that needs one
+}
+
+// Policy holds the numbers that the guards compare with. The zero value closes nothing.
+type Policy struct {
+	Confidence         int             // least calibrated confidence of a close, 1 to 100
+	TrustUncalibrated  bool            // take a model's stated confidence as it is
+	RequireFact        bool            // false waives the benign fact up to severity low
+	OfflineMaxSeverity winnow.Severity // offline analysts close nothing above it
+}
+
+// Input is one alert and what holds for it.
+type Input struct {
+	Alert    *winnow.Alert
+	Fields   *winnow.FieldTable // nil: every field is attacker-set
+	Lists    Lists              // nil: there are no lists
+	Verdicts PersonVerdicts     // nil: no person decided anything
+	Policy   Policy
+	Taint    []string // signs of taint that the caller found
+}
+
+// Pipeline runs alerts through the stages, the panel and the guards. Safe for concurrent use.
+type Pipeline struct {
+	o Options
+}
+
+// New checks the options.
+func New(o Options) (*Pipeline, error) {
+	for _, s := range []struct {
+		task  Task
+		model Model
+	}{{TaskEnrich, o.Enrich}, {TaskCorrelate, o.Correlate}, {TaskClassify, o.Classify}, {TaskCoordinate, o.Panel.Coordinator}} {
+		if s.model == nil {
+			return nil, fmt.Errorf("pipeline: no model for stage %s", s.task)
+		}
+	}
+	if o.Catalogue == nil {
+		return nil, errors.New("pipeline: no ATT&CK catalogue")
+	}
+	if err := o.Panel.valid(); err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	return &Pipeline{o: o}, nil
+}
+
+// run is one alert on its way through.
+type run struct {
+	p          *Pipeline
+	in         Input
+	c          Case
+	judgement  judgement
+	split      bool // the panel did not agree
+	source     winnow.Source
+	calls      []Call
+	objections []Objection
+	failed     error
+}
+
+// judgement is what is believed so far.
+type judgement struct {
+	disposition winnow.Disposition
+	confidence  int
+	words       winnow.Case
+}
+
+// stage runs one step. It is settled when the later steps have nothing to add.
+type stage func(*run, context.Context) (settled bool, err error)
+
+// stages is the way of every alert, in order.
+var stages = []stage{(*run).enrich, (*run).correlate, (*run).classify, (*run).panel}
+
+// Analyse judges the alert. A model that fails or answers nonsense leads to an Undetermined
+// analysis with objections, not to an error: those are for a missing alert and a cancelled
+// context, when nothing can be said yet.
+func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
+	if in.Alert == nil {
+		return Analysis{}, errors.New("analyse: no alert")
+	}
+	r := &run{p: p, in: in, c: Case{Alert: in.Alert, Fields: in.Fields, Lists: in.Lists}}
+	r.observe()
+	for _, s := range stages {
+		settled, err := s(r, ctx)
+		if ctx.Err() != nil {
+			return Analysis{}, fmt.Errorf("analyse alert %s: %w", in.Alert.ID, context.Cause(ctx))
+		}
+		if err != nil {
+			r.fail(err)
+			break
+		}
+		if settled {
+			break
+		}
+	}
+	r.guard()
+	return r.analysis(), nil
+}
+
+// observe notes what code can tell before anybody is asked.
+func (r *run) observe() {
+	taint, cut := Scan(r.in.Alert, r.in.Fields)
+	r.c.Taint = append(taint, r.in.Taint...)
+	r.c.Cut = cut
+	r.c.Facts = r.p.o.Facts.Find(r.in)
+}
+
+// fail records that a model gave no answer: nothing is believed of the alert then.
+func (r *run) fail(err error) {
+	r.failed = err
+	r.judgement.disposition, r.judgement.confidence = winnow.Undetermined, 0
+	r.object("", winnow.ReasonUndecidable, err.Error())
+}
+
+// decided notes whose word the verdict rests on. One offline analyst among models makes it an
+// offline verdict, which closes less.
+func (r *run) decided(m Model) {
+	switch {
+	case r.source == winnow.SourceOffline || m.Source() != winnow.SourceModel:
+		r.source = winnow.SourceOffline
+	default:
+		r.source = winnow.SourceModel
+	}
+}
+
+// ask puts one question and decodes the answer into out. An answer of another form is an
+// objection and leaves out as it was; the error is for no answer at all.
+func ask[T any, P answer[T]](ctx context.Context, r *run, m Model, q Question, out P) error {
+	reply, err := m.Answer(ctx, q)
+	r.calls = append(r.calls, Call{Task: q.Task, Agent: q.Agent, Model: m.Name(), Usage: reply.Usage})
+	if err != nil {
+		return fmt.Errorf("%s: ask %s: %w", q.Task, m.Name(), err)
+	}
+	if err := decode(q, m, reply.JSON, r.p.o.Catalogue, out); err != nil {
+		r.object("G3", winnow.ReasonBadAnswer, err.Error())
+	}
+	return nil
+}
