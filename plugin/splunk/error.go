@@ -3,6 +3,7 @@ package splunk
 import (
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -120,7 +121,7 @@ type splunkMessages struct {
 func messageOf(body []byte) string {
 	var m splunkMessages
 	if err := json.Unmarshal(body, &m); err != nil {
-		return plain(string(body), maxMessage)
+		return plain(messageOfXML(body), maxMessage)
 	}
 	texts := make([]string, 0, len(m.Messages)+1)
 	for _, msg := range m.Messages {
@@ -130,6 +131,17 @@ func messageOf(body []byte) string {
 		texts = append(texts, m.Message)
 	}
 	return plain(strings.Join(texts, "; "), maxMessage)
+}
+
+// messageOfXML reads the form splunkd uses where nobody asked for JSON; other text stays as it is.
+func messageOfXML(body []byte) string {
+	var m struct {
+		Messages []string `xml:"messages>msg"`
+	}
+	if err := xml.Unmarshal(body, &m); err != nil || len(m.Messages) == 0 {
+		return string(body)
+	}
+	return strings.Join(m.Messages, "; ")
 }
 
 // maxMessage is how many bytes of Splunk's own words an error keeps.

@@ -107,20 +107,23 @@ func (h history) closed(status string) bool {
 	return last == status
 }
 
-// lost returns what people set and a write of winnow's then changed: winnow reads before it
-// writes, but a person may come between the two. A person sets a field by giving it another value
-// than it had. An empty State means that nothing was lost.
+// lost returns the fields to set so that the notable event is as if winnow had written nothing
+// since the first person's entry. winnow reads before it writes, but a person may come between
+// the two. An empty State means that nothing was lost. What a person set is what their entry
+// changed: every entry repeats the whole state, also what its author did not look at.
 func (h history) lost() State {
-	var set State // what people last set
-	now := h.base
+	now, want, person := h.base, h.base, false
 	for _, r := range h.reviews {
 		next := r.State.over(now)
 		if _, own := h.own(r); !own {
-			set = changed(now, next).over(set)
+			person = true
+			want = changed(now, next).over(want)
+		} else if !person {
+			want = next
 		}
 		now = next
 	}
-	return changed(now, set)
+	return changed(now, want)
 }
 
 // changed returns the fields of b that differ from a, where b has a value.

@@ -94,8 +94,9 @@ func (c *Client) FindNotable(ctx context.Context, sid, rid string, from, to time
 	return n, nil
 }
 
-// notableSearch writes the search. event_id does not exist in the index: Enterprise Security's
-// macro computes it from the event, with the hash that the site has chosen.
+// notableSearch writes the search. event_id and urgency do not exist in the index: Enterprise
+// Security's macros compute them, one with the hash that the site has chosen, the other from
+// severity and the priority of the assets.
 func notableSearch(sid, rid string) (string, error) {
 	s, err := term("orig_sid", sid)
 	if err != nil {
@@ -106,7 +107,7 @@ func notableSearch(sid, rid string) (string, error) {
 		return "", err
 	}
 	return "search index=notable " + s + " " + r +
-		" | eval `get_event_id_meval`, rule_id=event_id" +
+		" | eval `get_event_id_meval`, rule_id=event_id | `get_urgency`" +
 		" | table rule_id, orig_sid, orig_rid, source, status, owner, urgency, disposition, winnow_id", nil
 }
 
@@ -171,7 +172,7 @@ type notableAnswer struct {
 // UpdateNotable changes one notable event. The credentials need the capability
 // edit_notable_events, and transition_reviewstatus-X_to_Y for the change of status.
 func (c *Client) UpdateNotable(ctx context.Context, u Update) error {
-	r := call{op: "update notable", path: "/services/notable_update", form: url.Values{}}
+	r := call{op: "update notable", path: "/services/notable_update", query: jsonMode(), form: url.Values{}}
 	if !ruleIDForm().MatchString(u.RuleID) {
 		return &Error{Op: r.op, Code: CodeInput, Message: fmt.Sprintf("rule_id %q is not one", plain(u.RuleID, maxMessage))}
 	}

@@ -17,13 +17,16 @@ import (
 )
 
 // FileSink appends winnow's own events to a file, one JSON object a line, for a Splunk monitor
-// input or any other reader. A repeated delivery appends a second line with the same event_key:
-// readers that count take each key once (`| dedup event_key`).
+// input or any other reader. A delivery that is repeated, also after a crash, adds no second
+// line as long as the first is among the last [recentKeys] lines; beyond that a reader tells
+// repeats by event_key.
 type FileSink struct {
 	name string
 	opts FileOptions
 	now  func() time.Time
+
 	mu   sync.Mutex
+	seen *seenKeys // nil until the first delivery
 }
 
 // FileOptions say where the events go.
@@ -75,9 +78,16 @@ func (s *FileSink) Deliver(_ context.Context, d ledger.Delivery) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen = readSeen(s.numbered(1), s.opts.Path)
+	}
+	if s.seen.has(d.Key) {
+		return nil
+	}
 	if err := s.append(line); err != nil {
 		return &Error{Op: "write event", Code: CodeDisk, Retry: true, Err: err}
 	}
+	s.seen.add(d.Key)
 	return nil
 }
 

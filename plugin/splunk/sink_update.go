@@ -56,7 +56,7 @@ func (s *UpdateSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 	if err != nil {
 		return err
 	}
-	h := history{base: n.Base, reviews: n.Reviews, winnowID: d.WinnowID, user: user}
+	h := history{base: filled(n.Base, statuses), reviews: n.Reviews, winnowID: d.WinnowID, user: user}
 	m, done := h.done(d)
 	if !done {
 		u, what := plan(h, d, statuses)
@@ -118,18 +118,25 @@ func plan(h history, d ledger.Delivery, st Statuses) (Update, deed) {
 	return Update{State: want, Comment: comment(d, what)}, what
 }
 
+// filled names what an event that says nothing of its state counts as in Incident Review.
+func filled(base State, st Statuses) State {
+	return base.over(State{Status: st.New, Owner: nobody, Disposition: disposition(unassigned)})
+}
+
 // untouched reports whether a notable event was born as one that waits for anybody. One that a
 // correlation search gave an owner, or any status but New, is somebody's already.
 func untouched(base State, st Statuses) bool {
-	free := base.Owner == "" || base.Owner == "unassigned"
-	isNew := base.Status == "" || base.Status == "0" || base.Status == st.New
-	open := base.Disposition == "" || base.Disposition == disposition(unassigned) ||
+	isNew := base.Status == "0" || base.Status == st.New
+	open := base.Disposition == disposition(unassigned) ||
 		base.Disposition == disposition(winnow.Undetermined.ES())
-	return free && isNew && open
+	return base.Owner == nobody && isNew && open
 }
 
-// unassigned is Enterprise Security's number for a disposition that nobody has given.
-const unassigned = 0
+// What Enterprise Security calls an owner and a disposition that nobody has given.
+const (
+	nobody     = "unassigned"
+	unassigned = 0
+)
 
 func disposition(n int) string { return "disposition:" + strconv.Itoa(n) }
 
@@ -160,10 +167,11 @@ func reopened(h history, st Statuses) State {
 	return State{Status: st.New, Disposition: disposition(winnow.Undetermined.ES())}
 }
 
-// raised returns the verdict's severity when it is above the urgency, else "": winnow never
+// raised returns the verdict's severity when it is above a known urgency, else "": winnow never
 // makes a notable event look less urgent.
 func raised(urgency string, to winnow.Severity) string {
-	if to == winnow.SeverityUnknown || to <= winnow.ParseSeverity(winnow.ScaleWords, urgency) {
+	is := winnow.ParseSeverity(winnow.ScaleWords, urgency)
+	if is == winnow.SeverityUnknown || to <= is {
 		return ""
 	}
 	return to.String()

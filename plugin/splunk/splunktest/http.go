@@ -1,0 +1,206 @@
+package splunktest
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Request is one request as it came, without its credential.
+type Request struct {
+	Method string
+	Path   string // escaped, as sent
+	Query  url.Values
+	Form   url.Values
+	Scheme string // of the Authorization header: "Splunk", "Bearer" or ""
+	User   string // "" when nobody was logged in
+}
+
+// Requests returns all requests since the start.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// Fault spoils requests. The first fault that fits is used, and gone after Times uses.
+type Fault struct {
+	Path   string        // glob on the path, like "/services/notable_update"; "" = any
+	Times  int           // 0 = for ever
+	Status int           // answer this status ...
+	Body   string        // ... with this body, or Splunk's own words for the status if ""
+	Delay  time.Duration // wait first, or until the client is gone
+	Cut    bool          // cut the connection without an answer
+	After  bool          // cut it after the request has had its effect
+}
+
+// Fail adds a fault.
+func (s *Server) Fail(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, &f)
+}
+
+// Heal removes all faults.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+func (s *Server) takeFault(p string) (Fault, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range s.faults {
+		if ok, _ := path.Match(f.Path, p); f.Path != "" && !ok {
+			continue
+		}
+		if f.Times > 0 {
+			if f.Times--; f.Times == 0 {
+				s.faults = slices.Delete(s.faults, i, i+1)
+			}
+		}
+		return *f, true
+	}
+	return Fault{}, false
+}
+
+// endpoint answers one kind of request for somebody who is logged in.
+type endpoint func(w http.ResponseWriter, r *http.Request, who *login)
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	routes := map[string]endpoint{
+		"GET /services/authentication/current-context":                  s.currentContext,
+		"GET /services/alerts/reviewstatuses":                           s.reviewStatuses,
+		"POST /services/notable_update":                                 s.notableUpdate,
+		"POST /services/search/v2/jobs/export":                          s.export,
+		"POST /servicesNS/{owner}/{app}/search/v2/jobs/export":          s.export,
+		"GET /servicesNS/{owner}/{app}/storage/passwords/{name}":        s.password,
+		"GET /servicesNS/{owner}/{app}/storage/collections/data/{coll}": s.collection,
+		"/": notFound,
+	}
+	for pattern, serve := range routes {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, serve) })
+	}
+	return mux
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, serve endpoint) {
+	_ = r.ParseForm()
+	who, ok := s.authenticate(r)
+	s.record(r, who)
+	f, spoilt := s.takeFault(r.URL.Path)
+	if spoilt && s.spoil(w, r, f) {
+		return
+	}
+	if !ok {
+		reply(w, r, http.StatusUnauthorized, "WARN", "call not properly authenticated")
+		return
+	}
+	if spoilt && f.After {
+		serve(discard{http.Header{}}, r, who)
+		panic(http.ErrAbortHandler)
+	}
+	serve(w, r, who)
+}
+
+func (s *Server) record(r *http.Request, who *login) {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	req := Request{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query(), Form: r.PostForm, Scheme: scheme}
+	if who != nil {
+		req.User = who.user
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, req)
+}
+
+// spoil applies a fault and reports whether the request ends with it.
+func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f Fault) bool {
+	if f.Delay > 0 {
+		select {
+		case <-time.After(f.Delay):
+		case <-r.Context().Done():
+		}
+	}
+	switch {
+	case f.Cut:
+		panic(http.ErrAbortHandler)
+	case f.Status == 0:
+		return false
+	case f.Body != "":
+		w.WriteHeader(f.Status)
+		_, _ = w.Write([]byte(f.Body))
+	default:
+		reply(w, r, f.Status, "ERROR", http.StatusText(f.Status))
+	}
+	return true
+}
+
+// discard takes an answer that nobody will get.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+func notFound(w http.ResponseWriter, r *http.Request, _ *login) {
+	reply(w, r, http.StatusNotFound, "ERROR", "Not Found")
+}
+
+func forbidden(w http.ResponseWriter, r *http.Request, who *login, capability string) {
+	reply(w, r, http.StatusForbidden, "WARN", fmt.Sprintf(
+		"You (user=%s) do not have permission to perform this operation (requires capability: %s).", who.user, capability))
+}
+
+type xmlMessage struct {
+	Type string `xml:"type,attr"`
+	Text string `xml:",chardata"`
+}
+
+// reply writes a message as splunkd does: XML unless JSON was asked for.
+func reply(w http.ResponseWriter, r *http.Request, status int, kind, text string) {
+	if r.Form.Get("output_mode") == "json" {
+		writeJSON(w, status, map[string]any{"messages": []any{map[string]string{"type": kind, "text": text}}})
+		return
+	}
+	var doc struct {
+		XMLName  xml.Name     `xml:"response"`
+		Messages []xmlMessage `xml:"messages>msg"`
+	}
+	doc.Messages = []xmlMessage{{kind, text}}
+	body, _ := xml.MarshalIndent(doc, "", "  ")
+	w.Header().Set("Content-Type", "text/xml; charset=UTF-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(xml.Header + string(body) + "\n"))
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// entry is one entry of an Atom feed in JSON.
+func entry(name string, content any) map[string]any {
+	return map[string]any{"name": name, "content": content}
+}
+
+func feed(w http.ResponseWriter, entries ...any) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"links": map[string]any{}, "generator": map[string]string{"build": "0", "version": "9.3.0"},
+		"entry": append([]any{}, entries...), "paging": map[string]int{"total": len(entries), "perPage": 30, "offset": 0},
+		"messages": []any{},
+	})
+}
+
+func (s *Server) currentContext(w http.ResponseWriter, _ *http.Request, who *login) {
+	feed(w, entry("context", map[string]any{"username": who.user, "realname": "", "capabilities": who.caps}))
+}

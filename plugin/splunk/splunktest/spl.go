@@ -1,0 +1,139 @@
+package splunktest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// query is a search that the server understands: terms over index=notable, Enterprise Security's
+// macros that name and rate an event, and a table at the end.
+type query struct {
+	terms  []term
+	macros bool
+	table  []string
+}
+
+type term struct{ field, value string }
+
+// parseSPL reads a search. Everything it does not know is refused as Splunk refuses it.
+func parseSPL(spl string) (query, error) {
+	stages, err := splitPipes(spl)
+	if err != nil {
+		return query{}, err
+	}
+	var q query
+	for i, stage := range stages {
+		command, args, _ := strings.Cut(strings.TrimSpace(stage), " ")
+		args = strings.TrimSpace(args)
+		switch {
+		case i == 0 && command == "search":
+			q.terms, err = parseTerms(args)
+		case i > 0 && command == "eval" && args == "`get_event_id_meval`, rule_id=event_id", i > 0 && command == "`get_urgency`":
+			q.macros = true
+		case i == len(stages)-1 && command == "table":
+			q.table = strings.FieldsFunc(args, func(r rune) bool { return r == ',' || r == ' ' })
+		default:
+			err = fmt.Errorf("Unknown search command '%s'.", command)
+		}
+		if err != nil {
+			return query{}, err
+		}
+	}
+	if len(q.table) == 0 || !q.onNotables() {
+		return query{}, fmt.Errorf("Error in 'search' command: only searches of index=notable with a table are supported here.")
+	}
+	return q, nil
+}
+
+func (q query) onNotables() bool {
+	for _, t := range q.terms {
+		if t.field == "index" && t.value == "notable" {
+			return true
+		}
+	}
+	return false
+}
+
+// splitPipes splits at pipes outside quotes.
+func splitPipes(spl string) ([]string, error) {
+	var stages []string
+	start, quoted := 0, false
+	for i := 0; i < len(spl); i++ {
+		switch {
+		case spl[i] == '\\' && quoted:
+			i++
+		case spl[i] == '"':
+			quoted = !quoted
+		case spl[i] == '|' && !quoted:
+			stages = append(stages, spl[start:i])
+			start = i + 1
+		}
+	}
+	if quoted {
+		return nil, fmt.Errorf("Error in 'SearchParser': Mismatched quotes and/or parenthesis.")
+	}
+	return append(stages, spl[start:]), nil
+}
+
+var termForm = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_.]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"|()\[\]]+))(?:\s+|$)`)
+
+func parseTerms(s string) ([]term, error) {
+	var terms []term
+	for s != "" {
+		m := termForm.FindStringSubmatch(s)
+		if m == nil {
+			return nil, fmt.Errorf("Error in 'search' command: Unable to parse the search: Comparator '=' is missing a term on the right hand side near '%s'.", s)
+		}
+		value := m[3]
+		if value == "" {
+			value = unescape(m[2])
+		}
+		terms = append(terms, term{m[1], value})
+		s = s[len(m[0]):]
+	}
+	return terms, nil
+}
+
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// matches compares as the search command does: without regard to case, and with * for anything,
+// in quotes or not.
+func (q query) matches(n *Notable) bool {
+	for _, t := range q.terms {
+		values := n.Fields[t.field]
+		switch t.field {
+		case "index":
+			values = []string{n.Index}
+		case "source":
+			values = []string{n.Source}
+		}
+		if !anyLike(values, t.value) {
+			return false
+		}
+	}
+	return true
+}
+
+func anyLike(values []string, pattern string) bool {
+	parts := strings.Split(pattern, "*")
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
+	}
+	like := regexp.MustCompile(`(?is)^` + strings.Join(parts, ".*") + `$`)
+	for _, v := range values {
+		if like.MatchString(v) {
+			return true
+		}
+	}
+	return false
+}
