@@ -1,0 +1,145 @@
+package alertaction
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/winnow-soc/winnow/plugin/state"
+)
+
+// Writer writes one spool file: Payload, then Results, then decisions, then Commit. Not safe for
+// concurrent use. The first error stays; Commit returns it.
+type Writer struct {
+	dir    string
+	header Header
+	file   *os.File
+	frames *frameWriter
+	decide decisionWriter
+	rows   int
+	err    error
+}
+
+// CreateRecord begins a file in dir/tmp, which must exist. Nothing is in the spool until
+// [Writer.Commit] has returned nil. The header's Version is set here.
+func CreateRecord(dir string, h Header) (*Writer, error) {
+	h.Version = headerVersion
+	path := filepath.Join(dir, "tmp", fileName(h.ID, h.Kind))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // ID is ours
+	if err != nil {
+		return nil, fmt.Errorf("store record: %w", err)
+	}
+	w := &Writer{dir: dir, header: h, file: f}
+	w.frames, w.err = newFrameWriter(f)
+	w.decide.out = w.frames
+	w.json(frameHeader, h)
+	return w, nil
+}
+
+func (w *Writer) json(kind frameKind, v any) {
+	text, err := json.Marshal(v)
+	w.keep(err)
+	w.frame(kind, text)
+}
+
+func (w *Writer) frame(kind frameKind, data []byte) {
+	if w.err == nil {
+		w.err = w.frames.frames(kind, data)
+	}
+}
+
+func (w *Writer) keep(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// Payload stores the payload, which must hold no session key: see [Payload.Stored].
+func (w *Writer) Payload(text []byte) { w.frame(framePayload, text) }
+
+// Body stores what a command says, or a payload that could not be understood.
+func (w *Writer) Body(text []byte) { w.frame(frameBody, text) }
+
+// Results stores a copy of the results file. An error of the reader is returned and leaves the
+// record good: what could be read is in it.
+func (w *Writer) Results(in io.Reader) error {
+	buf := make([]byte, 256<<10)
+	for w.err == nil {
+		chunk, err := readChunk(in, buf)
+		w.frame(frameResults, chunk)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Writer) add(d decision) {
+	w.rows++
+	if w.err == nil {
+		w.err = w.decide.add(d)
+	}
+}
+
+// Err returns the first error of writing, so that nobody goes on for long after a full disk.
+func (w *Writer) Err() error { return w.err }
+
+// Commit makes the file durable and puts it into the spool. After an error nothing is in the
+// spool, and what was written is removed.
+func (w *Writer) Commit(t Trailer) error {
+	t.Rows = w.rows
+	w.keep(w.decide.flush())
+	w.json(frameTrailer, t)
+	if w.err == nil {
+		w.err = w.frames.end()
+	}
+	if w.err == nil {
+		w.err = w.file.Sync()
+	}
+	w.keep(w.file.Close())
+	from, name := w.file.Name(), fileName(w.header.ID, w.header.Kind)
+	if w.err == nil {
+		w.err = os.Rename(from, filepath.Join(w.dir, name))
+	}
+	if w.err != nil {
+		_ = os.Remove(from)
+		return fmt.Errorf("store record %s: %w", name, w.err)
+	}
+	if err := state.SyncFolder(w.dir); err != nil {
+		return fmt.Errorf("store record %s: %w", name, err)
+	}
+	return nil
+}
+
+// Abort removes what was written.
+func (w *Writer) Abort() {
+	_ = w.file.Close()
+	_ = os.Remove(w.file.Name())
+}
+
+// WriteCommand stores a change that a command asks the worker for. body is the command's JSON.
+func WriteCommand(dir string, now time.Time, body []byte) error {
+	return writeBody(dir, Header{Kind: KindCommand, ID: newID(now), Received: now, DecideBy: now}, body)
+}
+
+// writeQuarantine stores a payload that could not be understood, without its session key.
+func writeQuarantine(dir string, h Header, payload []byte) error {
+	h.Kind = KindQuarantine
+	return writeBody(dir, h, Redacted(payload))
+}
+
+func writeBody(dir string, h Header, body []byte) error {
+	w, err := CreateRecord(dir, h)
+	if err != nil {
+		return err
+	}
+	w.Body(body)
+	return w.Commit(Trailer{})
+}
