@@ -38,17 +38,17 @@ func TokenFile(path string) Credentials {
 	}
 }
 
-// FindCredentials takes the first that is there: the session key, the token file, the token in
-// the environment variable TokenEnv.
+// FindCredentials takes the first that is there: the session key, the token in the environment
+// variable TokenEnv, the token file.
 func FindCredentials(key winnow.Secret, tokenFile string, getenv func(string) string) (Credentials, error) {
 	if key != "" {
 		return SessionKey(key), nil
 	}
-	if tokenFile != "" {
-		return TokenFile(tokenFile), nil
-	}
 	if token := strings.TrimSpace(getenv(TokenEnv)); token != "" {
 		return Token(winnow.Secret(token)), nil
+	}
+	if tokenFile != "" {
+		return TokenFile(tokenFile), nil
 	}
 	return nil, &Error{
 		Op: "log in to Splunk", Code: CodeAuth, Retry: true,

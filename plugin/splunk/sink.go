@@ -17,6 +17,7 @@ type Sink interface {
 
 var (
 	_ Sink = (*UpdateSink)(nil)
+	_ Sink = (*NotableSink)(nil)
 	_ Sink = (*FileSink)(nil)
 )
 
