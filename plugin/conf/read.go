@@ -5,17 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/winnow-soc/winnow"
 )
-
-// A key of a stanza and where its text goes. optional keys may be absent; all others are written
-// in default/winnow.conf, and a stanza without one is an error, not a zero.
-type key struct {
-	name     string
-	set      func(text string) error
-	optional bool
-}
 
 // single lists the stanzas that appear once, with the keys that fill s.
 func (s *Settings) single() map[string][]key {
@@ -37,7 +27,7 @@ func Read(f *File) (*Settings, error) {
 	r := reader{file: f, s: s}
 	for _, name := range sortedKeys(s.single()) {
 		if _, ok := f.At(name); !ok {
-			r.fail(&Error{At: Value{File: f.Name}, Stanza: name, Message: "missing; install the app's default/winnow.conf again"})
+			r.fail(&Error{At: Value{File: f.Name}, Stanza: name, Message: "missing" + reinstall})
 			continue
 		}
 		r.fill(name, s.single()[name])
@@ -51,6 +41,8 @@ func Read(f *File) (*Settings, error) {
 	}
 	return s, nil
 }
+
+const reinstall = "; install the app's default/winnow.conf again"
 
 type reader struct {
 	file *File
@@ -103,22 +95,36 @@ func (r *reader) named(stanza string) {
 	case "search":
 		r.search(stanza, name)
 	case "stage":
-		v := Stage{}
-		r.fill(stanza, v.keys())
-		r.s.Stages[name] = v
+		if r.oneOf(stanza, name, stageNames) {
+			instance(r, stanza, name, r.s.Stages, (*Stage).keys)
+		}
 	case "agent":
-		v := Agent{}
-		r.fill(stanza, v.keys())
-		r.s.Agents[name] = v
+		if r.oneOf(stanza, name, agentNames) {
+			instance(r, stanza, name, r.s.Agents, (*Agent).keys)
+		}
 	case "model":
-		v := Model{}
-		r.fill(stanza, v.keys())
-		r.s.Models[name] = v
+		instance(r, stanza, name, r.s.Models, (*Model).keys)
 	case "sink":
 		v := Sink{Name: name}
 		r.fill(stanza, v.keys())
 		r.s.Sinks = append(r.s.Sinks, v)
 	}
+}
+
+// instance reads a stanza that there may be several of into its place.
+func instance[T any](r *reader, stanza, name string, into map[string]T, keys func(*T) []key) {
+	var v T
+	r.fill(stanza, keys(&v))
+	into[name] = v
+}
+
+func (r *reader) oneOf(stanza, name string, known []string) bool {
+	if slices.Contains(known, name) {
+		return true
+	}
+	at, _ := r.file.At(stanza)
+	r.fail(&Error{At: at, Stanza: stanza, Message: fmt.Sprintf("unknown name %q%s", name, nearest(name, known))})
+	return false
 }
 
 // search lays the stanza's keys over the global ones. A stanza cannot make a search less cautious
@@ -130,27 +136,48 @@ func (r *reader) search(stanza, name string) {
 	r.s.searches[name] = v
 }
 
+// Stages and agents are part of the program: every stage has its stanza, agents may be fewer.
+var (
+	stageNames = []string{"enrich", "correlate", "classify"}
+	agentNames = []string{"network", "identity", "threat_intel"}
+)
+
 // check holds stanzas against each other.
 func (r *reader) check() {
-	models := sortedKeys(r.s.Models)
-	for _, name := range sortedKeys(r.s.Stages) {
-		r.knownModel("stage:"+name, "model", r.s.Stages[name].Model, models)
+	for _, name := range stageNames {
+		if stage, ok := r.s.Stages[name]; !ok {
+			r.fail(&Error{At: Value{File: r.file.Name}, Stanza: "stage:" + name, Message: "missing" + reinstall})
+		} else {
+			r.knownModel("stage:"+name, "model", stage.Model)
+		}
 	}
 	for _, name := range sortedKeys(r.s.Agents) {
-		r.knownModel("agent:"+name, "brain", r.s.Agents[name].Brain, models)
+		r.knownModel("agent:"+name, "brain", r.s.Agents[name].Brain)
+	}
+	r.knownModel("pipeline", "coordinator", r.s.Pipeline.Coordinator)
+	if p := r.s.Pipeline; p.PanelHigh < p.PanelLow {
+		r.below("pipeline", "panel_high", "panel_low")
 	}
 	if q := r.s.Queue; q.RetryMax < q.RetryMin {
-		v, _ := r.file.Lookup("queue", "retry_max")
-		r.fail(&Error{At: v, Stanza: "queue", Key: "retry_max", Message: fmt.Sprintf("%s is below retry_min, %s", q.RetryMax, q.RetryMin)})
+		r.below("queue", "retry_max", "retry_min")
 	}
 }
 
-func (r *reader) knownModel(stanza, key, model string, models []string) {
-	if model == "" || slices.Contains(models, model) {
+// below reports two keys that are the wrong way round; neither may be reported already.
+func (r *reader) below(stanza, high, low string) {
+	h, _ := r.file.Lookup(stanza, high)
+	l, _ := r.file.Lookup(stanza, low)
+	if h.Text != "" && l.Text != "" {
+		r.fail(&Error{At: h, Stanza: stanza, Key: high, Message: fmt.Sprintf("%s is below %s, which is %s", h.Text, low, l.Text)})
+	}
+}
+
+func (r *reader) knownModel(stanza, key, model string) {
+	if _, ok := r.s.Models[model]; ok || model == "" {
 		return // empty: already an error of its own
 	}
 	v, _ := r.file.Lookup(stanza, key)
-	r.fail(&Error{At: v, Stanza: stanza, Key: key, Message: fmt.Sprintf("no stanza [model:%s]%s", model, nearest(model, models))})
+	r.fail(&Error{At: v, Stanza: stanza, Key: key, Message: fmt.Sprintf("no stanza [model:%s]%s", model, nearest(model, sortedKeys(r.s.Models)))})
 }
 
 func stanzaNames() []string {
@@ -159,125 +186,4 @@ func stanzaNames() []string {
 		names = append(names, kind+":NAME")
 	}
 	return names
-}
-
-func (g *Gate) keys() []key {
-	return []key{
-		{name: "run", set: parsed(&g.Run, winnow.ParseRun)},
-		{name: "place", set: parsed(&g.Place, winnow.ParsePlace)},
-		{name: "off", set: boolean(&g.Off)},
-		{name: "worker_grace", set: duration(&g.WorkerGrace, second, day)},
-		{name: "start_worker", set: boolean(&g.StartWorker)},
-		{name: "list_shrink", set: share(&g.ListShrink)},
-		{name: "canary", set: share(&g.Canary)},
-		{name: "deadline", set: duration(&g.Deadline, second, hour)},
-		{name: "min_free", set: size(&g.MinFree)},
-		{name: "large_results", set: size(&g.LargeResults)},
-	}
-}
-
-func (p *Policy) keys() []key {
-	return []key{
-		{name: "confidence", set: integer(&p.Confidence, 0, 100)},
-		{name: "trust_uncalibrated", set: boolean(&p.TrustUncalibrated)},
-		{name: "require_fact", set: boolean(&p.RequireFact)},
-		{name: "offline_max_severity", set: severity(&p.OfflineMaxSeverity)},
-		{name: "max_severity", set: severity(&p.MaxSeverity)},
-		{name: "high_risk_words", set: list(&p.HighRiskWords)},
-		{name: "high_risk_assets", set: list(&p.HighRiskAssets)},
-		{name: "high_risk_techniques", set: list(&p.HighRiskTechniques)},
-		{name: "escalate_confidence", set: integer(&p.EscalateConfidence, 0, 100)},
-		{name: "escalate_severity", set: severity(&p.EscalateSeverity)},
-	}
-}
-
-func (c *Cache) keys() []key {
-	return []key{
-		{name: "ttl", set: duration(&c.TTL, second, 90*day)},
-		{name: "size", set: integer(&c.Size, 1, 100_000_000)},
-		{name: "block", set: duration(&c.Block, 0, 30*day)},
-		{name: "group", set: duration(&c.Group, second, day)},
-	}
-}
-
-func (c *Content) keys() []key { return []key{{name: "apps", set: apps(&c.Apps)}} }
-
-func (p *Pipeline) keys() []key { return []key{{name: "model", set: text(&p.Model)}} }
-
-func (s *Stage) keys() []key {
-	return []key{
-		{name: "model", set: text(&s.Model)},
-		{name: "input_tokens", set: integer(&s.InputTokens, 0, 10_000_000)},
-		{name: "output_tokens", set: integer(&s.OutputTokens, 0, 10_000_000)},
-	}
-}
-
-func (a *Agent) keys() []key {
-	return []key{
-		{name: "brain", set: text(&a.Brain)},
-		{name: "weight", set: number(&a.Weight, 0, 100)},
-	}
-}
-
-func (m *Model) keys() []key {
-	return []key{{name: "provider", set: oneOf(&m.Provider, "offline")}}
-}
-
-func (s *Sink) keys() []key {
-	return []key{
-		{name: "type", set: oneOf(&s.Type, SinkNotable, SinkUpdate, SinkFile)},
-		{name: "path", set: anyText(&s.Path), optional: true},
-		{name: "index", set: anyText(&s.Index), optional: true},
-		{name: "disabled", set: boolean(&s.Disabled), optional: true},
-	}
-}
-
-func (v *Review) keys() []key {
-	return []key{{name: "fact_ttl", set: duration(&v.FactTTL, 0, 10*365*day)}}
-}
-
-func (q *Queue) keys() []key {
-	return []key{
-		{name: "retry_min", set: duration(&q.RetryMin, second, day)},
-		{name: "retry_max", set: duration(&q.RetryMax, second, day)},
-	}
-}
-
-func (w *Worker) keys() []key {
-	return []key{
-		{name: "poll", set: duration(&w.Poll, second, hour)},
-		{name: "concurrency", set: integer(&w.Concurrency, 1, 256)},
-		{name: "max_attempts", set: integer(&w.MaxAttempts, 1, 100)},
-		{name: "lease", set: duration(&w.Lease, second, day)},
-	}
-}
-
-func (s *Splunk) keys() []key {
-	return []key{
-		{name: "uri", set: anyText(&s.URI)},
-		{name: "token_file", set: anyText(&s.TokenFile)},
-		{name: "ca_file", set: anyText(&s.CAFile)},
-		{name: "app", set: text(&s.App)},
-	}
-}
-
-func (r *Retention) keys() []key {
-	return []key{
-		{name: "records", set: duration(&r.Records, day, 100*365*day)},
-		{name: "quarantine", set: duration(&r.Quarantine, day, 100*365*day)},
-	}
-}
-
-func (s *Search) keys() []key {
-	keys := []key{
-		{name: "run", set: parsed(&s.Run, winnow.ParseRun)},
-		{name: "place", set: parsed(&s.Place, winnow.ParsePlace)},
-		{name: "severity", set: severity(&s.Severity)},
-		{name: "raw", set: boolean(&s.Raw)},
-	}
-	keys = append(keys, s.Policy.keys()...)
-	for i := range keys {
-		keys[i].optional = true
-	}
-	return keys
 }

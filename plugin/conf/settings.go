@@ -52,7 +52,7 @@ type Policy struct {
 	HighRiskAssets     []string
 	HighRiskTechniques []string
 	EscalateConfidence int
-	EscalateSeverity   winnow.Severity
+	EscalateSeverity   winnow.Severity // unknown escalates none for its severity alone
 }
 
 // Cache is [cache]: how long verdicts and open cases count.
@@ -68,9 +68,13 @@ type Content struct {
 	Apps []string
 }
 
-// Pipeline is [pipeline].
+// Pipeline is [pipeline]: when the panel votes, and the price of what was not asked.
 type Pipeline struct {
-	Model string // the model the bill is priced with
+	Model       string // the model the bill is priced with
+	Coordinator string // name of a [model:NAME]
+	PanelAlways bool
+	PanelLow    int // the disputed band of confidence, bounds included
+	PanelHigh   int
 }
 
 // Stage is [stage:NAME]: who works on it, and the size of a call that was not made.
@@ -82,8 +86,8 @@ type Stage struct {
 
 // Agent is [agent:NAME]: one analyst of the panel.
 type Agent struct {
-	Brain  string // name of a [model:NAME]
-	Weight float64
+	Brain  string  // name of a [model:NAME]
+	Weight float64 // 0 leaves the analyst out
 }
 
 // Model is [model:NAME]: where answers come from.

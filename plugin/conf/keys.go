@@ -1,0 +1,140 @@
+package conf
+
+import "github.com/winnow-soc/winnow"
+
+// A key of a stanza and where its text goes. optional keys may be absent; all others are written
+// in default/winnow.conf, and a stanza without one is an error, not a zero.
+type key struct {
+	name     string
+	set      func(text string) error
+	optional bool
+}
+
+func (g *Gate) keys() []key {
+	return []key{
+		{name: "run", set: parsed(&g.Run, winnow.ParseRun)},
+		{name: "place", set: parsed(&g.Place, winnow.ParsePlace)},
+		{name: "off", set: boolean(&g.Off)},
+		{name: "worker_grace", set: duration(&g.WorkerGrace, second, day)},
+		{name: "start_worker", set: boolean(&g.StartWorker)},
+		{name: "list_shrink", set: share(&g.ListShrink)},
+		{name: "canary", set: share(&g.Canary)},
+		{name: "deadline", set: duration(&g.Deadline, second, hour)},
+		{name: "min_free", set: size(&g.MinFree)},
+		{name: "large_results", set: size(&g.LargeResults)},
+	}
+}
+
+func (p *Policy) keys() []key {
+	return []key{
+		{name: "confidence", set: integer(&p.Confidence, 0, 100)},
+		{name: "trust_uncalibrated", set: boolean(&p.TrustUncalibrated)},
+		{name: "require_fact", set: boolean(&p.RequireFact)},
+		{name: "offline_max_severity", set: severity(&p.OfflineMaxSeverity)},
+		{name: "max_severity", set: severity(&p.MaxSeverity)},
+		{name: "high_risk_words", set: list(&p.HighRiskWords)},
+		{name: "high_risk_assets", set: list(&p.HighRiskAssets)},
+		{name: "high_risk_techniques", set: list(&p.HighRiskTechniques)},
+		{name: "escalate_confidence", set: integer(&p.EscalateConfidence, 0, 100)},
+		{name: "escalate_severity", set: severity(&p.EscalateSeverity)},
+	}
+}
+
+func (c *Cache) keys() []key {
+	return []key{
+		{name: "ttl", set: duration(&c.TTL, second, 90*day)},
+		{name: "size", set: integer(&c.Size, 1, 100_000_000)},
+		{name: "block", set: duration(&c.Block, 0, 30*day)},
+		{name: "group", set: duration(&c.Group, second, day)},
+	}
+}
+
+func (c *Content) keys() []key { return []key{{name: "apps", set: apps(&c.Apps)}} }
+
+func (p *Pipeline) keys() []key {
+	return []key{
+		{name: "model", set: text(&p.Model)},
+		{name: "coordinator", set: text(&p.Coordinator)},
+		{name: "panel_always", set: boolean(&p.PanelAlways)},
+		{name: "panel_low", set: integer(&p.PanelLow, 0, 100)},
+		{name: "panel_high", set: integer(&p.PanelHigh, 0, 100)},
+	}
+}
+
+func (s *Stage) keys() []key {
+	return []key{
+		{name: "model", set: text(&s.Model)},
+		{name: "input_tokens", set: integer(&s.InputTokens, 0, 10_000_000)},
+		{name: "output_tokens", set: integer(&s.OutputTokens, 0, 10_000_000)},
+	}
+}
+
+func (a *Agent) keys() []key {
+	return []key{
+		{name: "brain", set: text(&a.Brain)},
+		{name: "weight", set: number(&a.Weight, 0, 100)},
+	}
+}
+
+func (m *Model) keys() []key {
+	return []key{{name: "provider", set: oneOf(&m.Provider, "offline")}}
+}
+
+func (s *Sink) keys() []key {
+	return []key{
+		{name: "type", set: oneOf(&s.Type, SinkNotable, SinkUpdate, SinkFile)},
+		{name: "path", set: anyText(&s.Path), optional: true},
+		{name: "index", set: anyText(&s.Index), optional: true},
+		{name: "disabled", set: boolean(&s.Disabled), optional: true},
+	}
+}
+
+func (v *Review) keys() []key {
+	return []key{{name: "fact_ttl", set: duration(&v.FactTTL, 0, 10*365*day)}}
+}
+
+func (q *Queue) keys() []key {
+	return []key{
+		{name: "retry_min", set: duration(&q.RetryMin, second, day)},
+		{name: "retry_max", set: duration(&q.RetryMax, second, day)},
+	}
+}
+
+func (w *Worker) keys() []key {
+	return []key{
+		{name: "poll", set: duration(&w.Poll, second, hour)},
+		{name: "concurrency", set: integer(&w.Concurrency, 1, 256)},
+		{name: "max_attempts", set: integer(&w.MaxAttempts, 1, 100)},
+		{name: "lease", set: duration(&w.Lease, second, day)},
+	}
+}
+
+func (s *Splunk) keys() []key {
+	return []key{
+		{name: "uri", set: anyText(&s.URI)},
+		{name: "token_file", set: anyText(&s.TokenFile)},
+		{name: "ca_file", set: anyText(&s.CAFile)},
+		{name: "app", set: text(&s.App)},
+	}
+}
+
+func (r *Retention) keys() []key {
+	return []key{
+		{name: "records", set: duration(&r.Records, day, 100*365*day)},
+		{name: "quarantine", set: duration(&r.Quarantine, day, 100*365*day)},
+	}
+}
+
+func (s *Search) keys() []key {
+	keys := []key{
+		{name: "run", set: parsed(&s.Run, winnow.ParseRun)},
+		{name: "place", set: parsed(&s.Place, winnow.ParsePlace)},
+		{name: "severity", set: severity(&s.Severity)},
+		{name: "raw", set: boolean(&s.Raw)},
+	}
+	keys = append(keys, s.Policy.keys()...)
+	for i := range keys {
+		keys[i].optional = true
+	}
+	return keys
+}
