@@ -118,8 +118,11 @@ func (s *Server) record(r *http.Request, who *login) {
 		req.User = who.user
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.requests = append(s.requests, req)
+	s.mu.Unlock()
+	if s.opts.Before != nil {
+		s.opts.Before(req)
+	}
 }
 
 // spoil applies a fault and reports whether the request ends with it.

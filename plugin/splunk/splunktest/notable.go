@@ -123,10 +123,18 @@ func (s *Server) index(e Event) string {
 		s.others = append(s.others, e)
 		return ""
 	}
-	sum := md5.Sum([]byte(strconv.FormatInt(e.Time.Unix(), 10) + e.Raw)) //nolint:gosec // see above
+	sum := md5.Sum([]byte(timeText(e.Time) + e.Raw)) //nolint:gosec // see above
 	n := &Notable{Event: e, ID: s.opts.GUID + "@@notable@@" + hex.EncodeToString(sum[:])}
 	s.notables = append(s.notables, n)
 	return n.ID
+}
+
+// timeText writes _time as Splunk does: milliseconds only where there are any.
+func timeText(t time.Time) string {
+	if ms := t.UnixMilli(); ms%1000 != 0 {
+		return strconv.FormatFloat(float64(ms)/1000, 'f', 3, 64)
+	}
+	return strconv.FormatInt(t.Unix(), 10)
 }
 
 // Notables returns all notable events, also those not yet found by searches. One that was written

@@ -31,6 +31,10 @@ type Options struct {
 	NotableOwners    []string      // who may own a notable event; unassigned and admin are always there
 	ReviewStatuses   []ReviewStatus
 	MaxExportResults int // 0 = all
+
+	// Before is called before each request is answered, when no lock is held: it may use the
+	// server, as a person who acts between two requests of winnow's does.
+	Before func(Request)
 }
 
 // Server is the fake. All its methods are safe for concurrent use.
