@@ -1,0 +1,112 @@
+package rules
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/gaissmai/bart"
+)
+
+// List is a named set of values: texts, or networks and addresses. Safe for concurrent use.
+type List struct {
+	name, file string
+	values     []string
+	notNet     string // the first value that is not a network or an address, as "line N: ..."
+	networks   []netip.Prefix
+	err        error
+
+	once sync.Once
+	set  map[string]struct{}
+	trie *bart.Lite
+}
+
+// Name returns the name by which rules call the list.
+func (l *List) Name() string { return l.name }
+
+// File returns the path it was read from, "" when the file is missing.
+func (l *List) File() string { return l.file }
+
+// Len returns the number of values.
+func (l *List) Len() int { return len(l.values) }
+
+// Values returns the values in the order of the file. The slice must not be changed.
+func (l *List) Values() []string { return l.values }
+
+// Networks reports whether every value is a network or an address, so that cidr can ask it.
+func (l *List) Networks() bool { return l.err == nil && l.notNet == "" && len(l.values) > 0 }
+
+// Err says why the list cannot be trusted: missing, unreadable, empty, or shrunk.
+func (l *List) Err() error { return l.err }
+
+// Contains reports whether the list holds the text, or, for a list of networks, holds a network
+// that the address lies in. The empty text is in no list; nothing is in a list that cannot be
+// trusted.
+func (l *List) Contains(value string) bool { return l.find(value) == yes }
+
+// find is Contains in three values: what is neither in a list of networks nor an address is
+// unknown to it.
+func (l *List) find(value string) truth {
+	if value == "" || l.err != nil {
+		return unknown
+	}
+	l.once.Do(l.build)
+	if _, ok := l.set[value]; ok {
+		return yes
+	}
+	if !l.Networks() {
+		return no
+	}
+	return l.cidr(value)
+}
+
+// cidr says whether an address lies in one of the networks.
+func (l *List) cidr(value string) truth {
+	if l.err != nil {
+		return unknown
+	}
+	ip, ok := parseAddr(value)
+	if !ok {
+		return unknown
+	}
+	l.once.Do(l.build)
+	return truthOf(l.trie.Lookup(ip))
+}
+
+func (l *List) build() {
+	l.set = make(map[string]struct{}, len(l.values))
+	for _, v := range l.values {
+		l.set[v] = struct{}{}
+	}
+	l.trie = new(bart.Lite)
+	if l.Networks() {
+		for _, p := range l.networks {
+			l.trie.Insert(p)
+		}
+	}
+}
+
+// parseAddr reads an address. An IPv4 address written as IPv6 counts as IPv4. An address with a
+// zone names an interface of one machine and is not an address here.
+func parseAddr(text string) (netip.Addr, bool) {
+	ip, err := netip.ParseAddr(text)
+	if err != nil || ip.Zone() != "" {
+		return netip.Addr{}, false
+	}
+	return ip.Unmap(), true
+}
+
+// parseNetwork reads a network or a single address. Bits set beyond the prefix are refused: such
+// a text may mean the address or the whole network.
+func parseNetwork(text string) (netip.Prefix, bool) {
+	if ip, ok := parseAddr(text); ok {
+		return netip.PrefixFrom(ip, ip.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p, p == p.Masked()
+}

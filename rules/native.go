@@ -1,0 +1,177 @@
+package rules
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A textTest says what an atom is for one text. The empty text stands for a missing value.
+type textTest func(value string) truth
+
+// test returns the function that answers a simple atom.
+func (a *atom) test() textTest {
+	inner, fold := a.bareTest(), a.left.fold
+	return func(v string) truth {
+		if v == "" {
+			return unknown
+		}
+		if fold != "" {
+			v = foldText(fold, v)
+		}
+		return inner(v)
+	}
+}
+
+// bareTest is test for a value that is there.
+func (a *atom) bareTest() textTest {
+	switch a.op {
+	case "==":
+		want := a.right.text
+		return func(v string) truth { return truthOf(v == want) }
+	case "!=":
+		want := a.right.text
+		return func(v string) truth { return truthOf(v != want) }
+	case "contains":
+		part := a.right.text
+		return func(v string) truth { return truthOf(strings.Contains(v, part)) }
+	case "startsWith":
+		part := a.right.text
+		return func(v string) truth { return truthOf(strings.HasPrefix(v, part)) }
+	case "endsWith":
+		part := a.right.text
+		return func(v string) truth { return truthOf(strings.HasSuffix(v, part)) }
+	case "glob":
+		pattern := a.right.text
+		return short(func(v string) truth { return truthOf(matchGlob(pattern, v)) })
+	case "matches":
+		re := regexp.MustCompile(a.right.text) // parsed before, by the checker
+		return short(func(v string) truth { return truthOf(re.MatchString(v)) })
+	case "cidr":
+		return a.cidrTest()
+	}
+	return a.inTest()
+}
+
+// short makes a test unknown for values too long to look at.
+func short(test textTest) textTest {
+	return func(v string) truth {
+		if len(v) > maxMatchBytes {
+			return unknown
+		}
+		return test(v)
+	}
+}
+
+func (a *atom) cidrTest() textTest {
+	if a.list != nil {
+		return a.list.cidr
+	}
+	networks := a.networks
+	return func(v string) truth {
+		ip, ok := parseAddr(v)
+		if !ok {
+			return unknown
+		}
+		return truthOf(slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(ip) }))
+	}
+}
+
+// manyTexts is from how many constants on a map is faster than looking at each.
+const manyTexts = 8
+
+func (a *atom) inTest() textTest {
+	if a.list != nil {
+		return a.list.find
+	}
+	texts := a.texts
+	if len(texts) < manyTexts {
+		return func(v string) truth { return truthOf(slices.Contains(texts, v)) }
+	}
+	set := make(map[string]struct{}, len(texts))
+	for _, t := range texts {
+		set[t] = struct{}{}
+	}
+	return func(v string) truth {
+		_, ok := set[v]
+		return truthOf(ok)
+	}
+}
+
+// A boolFunc answers a part of a form for the alert and the pick in a frame.
+type boolFunc func(*frame) bool
+
+// native returns the Go function of a form whose atoms are all simple. The other forms go to
+// expr's VM.
+func (f *form) native() (boolFunc, bool) {
+	switch f.op {
+	case formAnd, formOr:
+		kids := make([]boolFunc, len(f.kids))
+		for i, k := range f.kids {
+			fn, ok := k.native()
+			if !ok {
+				return nil, false
+			}
+			kids[i] = fn
+		}
+		return connectNative(f.op, kids), true
+	case formHas:
+		slot, want := f.slot, f.want
+		return func(fr *frame) bool { return fr.present(slot) == want }, true
+	case formLiteral:
+		want := f.want
+		return func(*frame) bool { return want }, true
+	}
+	if !f.atom.simple() {
+		return nil, false
+	}
+	slot, test, want := f.atom.left.slot, f.atom.test(), truthOf(f.want)
+	return func(fr *frame) bool { return test(fr.text(slot)) == want }, true
+}
+
+func connectNative(op formOp, kids []boolFunc) boolFunc {
+	stop := op == formOr
+	return func(fr *frame) bool {
+		for _, k := range kids {
+			if k(fr) == stop {
+				return stop
+			}
+		}
+		return !stop
+	}
+}
+
+// guard returns the function that says whether an atom has a value at all: every field in it is
+// there, and every value fits the function it is given to.
+func (a *atom) guard() boolFunc {
+	return func(fr *frame) bool {
+		for _, s := range a.slots {
+			if !fr.present(s) {
+				return false
+			}
+		}
+		for i := range a.fits {
+			if !a.fits[i].holds(fr) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func (f *fit) holds(fr *frame) bool {
+	check := f.ok
+	if f.base.kind == termAge {
+		check = func(v string) bool { _, ok := age(v, fr.time()); return ok }
+	}
+	if f.over == nil {
+		return check(fr.text(f.base.slot))
+	}
+	for _, v := range fr.elements(f.over) {
+		if !check(v) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,108 @@
+package rules
+
+import (
+	"fmt"
+
+	"github.com/expr-lang/expr/vm"
+	"github.com/winnow-soc/winnow"
+)
+
+// program is a compiled condition: Go functions for what they can answer, expr's VM for the rest.
+// Safe for concurrent use.
+type program struct {
+	slots  []slot
+	guards []boolFunc
+	code   *vm.Program // nil when the guards say it all
+	err    error       // why it could not be compiled
+}
+
+func compile(c *condition) *program {
+	p := &program{slots: c.slots}
+	f, err := rewriteTrue(c.root)
+	if err != nil {
+		p.err = err
+		return p
+	}
+	var rest *form
+	for _, part := range f.conjuncts(nil) {
+		if fn, ok := part.native(); ok {
+			p.guards = append(p.guards, fn)
+		} else if rest == nil {
+			rest = part
+		} else {
+			rest = &form{op: formAnd, kids: []*form{rest, part}}
+		}
+	}
+	if rest != nil {
+		p.code, p.err = compileForm(rest)
+	}
+	return p
+}
+
+// eval answers for the current pick.
+func (p *program) eval(fr *frame) (bool, error) {
+	for _, g := range p.guards {
+		if !g(fr) {
+			return false, nil
+		}
+	}
+	if p.code == nil {
+		return true, nil
+	}
+	out, err := fr.vm.Run(p.code, fr)
+	if err == nil {
+		err = fr.err
+	}
+	if err != nil {
+		return false, fmt.Errorf("condition failed: %w", err)
+	}
+	holds, ok := out.(bool)
+	if !ok {
+		return false, fmt.Errorf("condition returned %T", out)
+	}
+	return holds, nil
+}
+
+// every reports whether the condition is true for every way to pick one value for each field. An
+// error and more ways than can be tried are no match.
+func (p *program) every(a *winnow.Alert) (bool, error) {
+	if p.err != nil {
+		return false, p.err
+	}
+	fr := open(p.slots, a)
+	defer fr.close()
+	if holds, err := p.eval(fr); !holds {
+		return false, err
+	}
+	if !fr.loadAll() {
+		return false, nil
+	}
+	for fr.ways > 1 && fr.next() {
+		if holds, err := p.eval(fr); !holds {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// any reports whether the condition is true for some way to pick, or may be: an error and more
+// ways than can be tried count as true.
+func (p *program) any(a *winnow.Alert) bool {
+	if p.err != nil {
+		return true
+	}
+	fr := open(p.slots, a)
+	defer fr.close()
+	if holds, err := p.eval(fr); holds || err != nil {
+		return true
+	}
+	if !fr.loadAll() {
+		return true
+	}
+	for fr.ways > 1 && fr.next() {
+		if holds, err := p.eval(fr); holds || err != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,166 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+)
+
+// Options are what rules are read with.
+type Options struct {
+	Fields *winnow.FieldTable // names that conditions may use; nil knows none
+	Lists  *Lists             // nil when there are no lists
+	Now    time.Time          // expires is at most one year after it; must be set
+}
+
+// Set is a set of rules in the order of their files. It is immutable and safe for concurrent use.
+type Set struct {
+	rules   []*Rule
+	fields  *winnow.FieldTable
+	now     time.Time
+	version string
+
+	mu       sync.RWMutex
+	bySearch map[string][]*Rule
+}
+
+// maxSearches bounds how many search names For remembers.
+const maxSearches = 4096
+
+// Load reads rules from files and folders (*.yaml and *.yml, also below, in sorted order). What is
+// broken is left out: of a file that is not a rule file all, of any other the rules with an error.
+// The set of the rest is returned together with an error that joins one [*Error] for each, so that
+// the gate can go on with what is good and say what is broken. Only with no Options.Now is the set
+// nil.
+func Load(opts Options, paths ...string) (*Set, error) {
+	if opts.Now.IsZero() {
+		return nil, errors.New("load rules: no time is set to check expiry against")
+	}
+	s := &Set{fields: opts.Fields, now: opts.Now, bySearch: map[string][]*Rule{}}
+	sum := sha256.New()
+	seen := map[string]Position{}
+	errs := eachFile(paths, func(path, name string, data []byte) []*Error {
+		hashPart(sum, name, data)
+		r := &ruleReader{document: &document{file: path, data: data}, opts: opts, seen: seen}
+		s.rules = append(s.rules, r.read()...)
+		return r.errs
+	})
+	hashLists(sum, opts.Lists)
+	s.version = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	return s, join(errs)
+}
+
+// hashPart adds a named piece to a hash so that no two sets of pieces look alike.
+func hashPart(h hash.Hash, name string, data []byte) {
+	fmt.Fprintf(h, "%d %s %d ", len(name), name, len(data))
+	h.Write(data)
+}
+
+func hashLists(h hash.Hash, lists *Lists) {
+	if lists == nil {
+		return
+	}
+	for _, name := range lists.Names() {
+		state := lists.info[name].Hash
+		if lists.byName[name].err != nil {
+			state = "broken"
+		}
+		hashPart(h, "lists."+name, []byte(state))
+	}
+}
+
+// eachFile calls read for every rule file of the paths. name is the path below the folder given,
+// so that the same content at another place is the same version.
+func eachFile(paths []string, read func(path, name string, data []byte) []*Error) (errs []*Error) {
+	for _, root := range paths {
+		files, err := ruleFiles(root)
+		if err != nil {
+			errs = append(errs, &Error{File: root, Message: plainError(err)})
+		}
+		for _, path := range files {
+			data, err := readCapped(path, maxFileBytes)
+			if err != nil {
+				errs = append(errs, &Error{File: path, Message: plainError(err)})
+				continue
+			}
+			name, err := filepath.Rel(root, path)
+			if err != nil || name == "." {
+				name = filepath.Base(path)
+			}
+			errs = append(errs, read(path, filepath.ToSlash(name), data)...)
+		}
+	}
+	return errs
+}
+
+// plainError drops the path that the error already names.
+func plainError(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Op + ": " + pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// ruleFiles returns a file as it is, and of a folder the YAML files in it and below, sorted.
+func ruleFiles(root string) ([]string, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{root}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		ext := strings.ToLower(filepath.Ext(path))
+		if !d.IsDir() && !strings.HasPrefix(d.Name(), ".") && (ext == ".yaml" || ext == ".yml") {
+			files = append(files, path)
+		}
+		return nil
+	})
+	slices.Sort(files)
+	return files, err
+}
+
+// Rules returns all rules in order. The slice must not be changed.
+func (s *Set) Rules() []*Rule { return s.rules }
+
+// Version names the content of the rule files and lists: "sha256:" and hex.
+func (s *Set) Version() string { return s.version }
+
+// For returns the rules in scope of a search, in order. The slice must not be changed.
+func (s *Set) For(searchName string) []*Rule {
+	s.mu.RLock()
+	in, ok := s.bySearch[searchName]
+	s.mu.RUnlock()
+	if ok {
+		return in
+	}
+	for _, r := range s.rules {
+		if r.InScope(searchName) {
+			in = append(in, r)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.bySearch) >= maxSearches {
+		clear(s.bySearch)
+	}
+	s.bySearch[searchName] = in
+	return in
+}
