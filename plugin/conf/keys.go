@@ -10,6 +10,14 @@ type key struct {
 	optional bool
 }
 
+func keyNames(keys []key) []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	return names
+}
+
 func (g *Gate) keys() []key {
 	return []key{
 		{name: "run", set: parsed(&g.Run, winnow.ParseRun)},

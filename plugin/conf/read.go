@@ -24,13 +24,13 @@ func Read(f *File) (*Settings, error) {
 		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{},
 		searches: map[string]Search{},
 	}
-	r := reader{file: f, s: s}
-	for _, name := range sortedKeys(s.single()) {
+	r := reader{file: f, s: s, single: s.single()}
+	for _, name := range sortedKeys(r.single) {
 		if _, ok := f.At(name); !ok {
 			r.fail(&Error{At: Value{File: f.Name}, Stanza: name, Message: "missing" + reinstall})
 			continue
 		}
-		r.fill(name, s.single()[name])
+		r.fill(name, r.single[name])
 	}
 	for _, name := range f.Stanzas() {
 		r.named(name)
@@ -45,18 +45,17 @@ func Read(f *File) (*Settings, error) {
 const reinstall = "; install the app's default/winnow.conf again"
 
 type reader struct {
-	file *File
-	s    *Settings
-	errs []error
+	file   *File
+	s      *Settings
+	single map[string][]key
+	errs   []error
 }
 
 func (r *reader) fail(err *Error) { r.errs = append(r.errs, err) }
 
 // fill sets the keys of one stanza, and refuses those it does not know.
 func (r *reader) fill(stanza string, keys []key) {
-	names := make([]string, 0, len(keys))
 	for _, k := range keys {
-		names = append(names, k.name)
 		v, ok := r.file.Lookup(stanza, k.name)
 		if !ok {
 			if !k.optional {
@@ -69,6 +68,10 @@ func (r *reader) fill(stanza string, keys []key) {
 			r.fail(&Error{At: v, Stanza: stanza, Key: k.name, Message: err.Error()})
 		}
 	}
+	r.refuseUnknown(stanza, keyNames(keys))
+}
+
+func (r *reader) refuseUnknown(stanza string, names []string) {
 	for _, name := range r.file.Keys(stanza) {
 		if !slices.Contains(names, name) {
 			v, _ := r.file.Lookup(stanza, name)
@@ -80,9 +83,13 @@ func (r *reader) fill(stanza string, keys []key) {
 // kinds are the prefixes of stanzas that may appear more than once, each with its own name.
 var kinds = []string{"search", "stage", "agent", "model", "sink"}
 
-// named reads one [kind:NAME] stanza. [default] gives its keys to the others and has none of its own.
+// named reads one [kind:NAME] stanza.
 func (r *reader) named(stanza string) {
-	if _, ok := r.s.single()[stanza]; ok || stanza == DefaultStanza {
+	if _, ok := r.single[stanza]; ok {
+		return
+	}
+	if stanza == DefaultStanza {
+		r.inherited()
 		return
 	}
 	kind, name, ok := strings.Cut(stanza, ":")
@@ -109,6 +116,19 @@ func (r *reader) named(stanza string) {
 		r.fill(stanza, v.keys())
 		r.s.Sinks = append(r.s.Sinks, v)
 	}
+}
+
+// inherited refuses keys of [default] that no stanza could inherit.
+func (r *reader) inherited() {
+	var names []string
+	for _, keys := range r.single {
+		names = append(names, keyNames(keys)...)
+	}
+	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Sink).keys()} {
+		names = append(names, keyNames(keys)...)
+	}
+	slices.Sort(names)
+	r.refuseUnknown(DefaultStanza, slices.Compact(names))
 }
 
 // instance reads a stanza that there may be several of into its place.
