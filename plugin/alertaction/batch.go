@@ -85,6 +85,22 @@ func (r Row) Cell(i int) []byte {
 	return r.batch.data[start:end]
 }
 
+// text returns the text of a cell, "" past the row's end. arena is the text of the whole batch
+// (see [Batch.arena]), of which the cell's is a part; without one the cell is copied.
+func (r Row) text(i int, arena string) string {
+	if i < 0 || i >= r.to-r.from {
+		return ""
+	}
+	start, end := r.span(i)
+	if arena == "" {
+		return string(r.batch.data[start:end])
+	}
+	return arena[start:end]
+}
+
+// arena copies the text of all cells at once: one allocation in place of one for each cell.
+func (b *Batch) arena() string { return string(b.data) }
+
 func (r Row) span(i int) (start, end uint32) {
 	i += r.from
 	if i > 0 {

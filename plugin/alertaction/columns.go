@@ -66,36 +66,36 @@ func NewColumns(header []string) *Columns {
 // Fields returns what a row says. The fields keep no part of the row's memory.
 func (c *Columns) Fields(r Row) winnow.Fields {
 	f := make(winnow.Fields, len(c.plan))
-	c.fill(f, r, func(cell []byte) string { return string(cell) })
+	c.fill(f, make([]string, 0, len(c.plan)), r, "")
 	return f
 }
 
-// fill adds the row's values to f; text turns a cell's bytes into a string.
-func (c *Columns) fill(f winnow.Fields, r Row, text func([]byte) string) {
-	values := make([]string, 0, len(c.plan)) // one slab for the single values of all fields
+// fill adds the row's values to f. values is memory for the single values of all fields: they are
+// many, and most fields have one. arena is what [Row.text] takes.
+func (c *Columns) fill(f winnow.Fields, values []string, r Row, arena string) {
 	for _, col := range c.plan {
-		cell := r.Cell(col.cell)
-		if mv := r.Cell(col.mv); len(mv) > 0 {
-			c.multi(f, col.name, text(cell), mv)
+		text := r.text(col.cell, arena)
+		if mv := r.text(col.mv, arena); mv != "" {
+			addMultivalue(f, col.name, text, mv)
 			continue
 		}
-		if len(cell) == 0 {
+		if text == "" {
 			continue
 		}
-		if _, twice := f[col.name]; twice {
-			f.Add(col.name, text(cell))
+		if _, twice := f[col.name]; twice || len(values) == cap(values) {
+			f.Add(col.name, text)
 			continue
 		}
-		values = append(values, text(cell))
+		values = append(values, text)
 		n := len(values)
 		f[col.name] = values[n-1 : n : n]
 	}
 }
 
-func (c *Columns) multi(f winnow.Fields, name, plain string, mv []byte) {
-	values, ok := splitMultivalue(string(mv))
+func addMultivalue(f winnow.Fields, name, plain, mv string) {
+	values, ok := splitMultivalue(mv)
 	if !ok {
-		f.Add(name, plain, string(mv))
+		f.Add(name, plain, mv)
 		return
 	}
 	f.Add(name, values...)

@@ -22,6 +22,8 @@ type Writer struct {
 	decide decisionWriter
 	rows   int
 	err    error
+
+	resultsAt int64 // offset of the first frame of results
 }
 
 // CreateRecord begins a file in dir/tmp, which must exist. Nothing is in the spool until
@@ -67,6 +69,7 @@ func (w *Writer) Body(text []byte) { w.frame(frameBody, text) }
 // Results stores a copy of the results file. An error of the reader is returned and leaves the
 // record good: what could be read is in it.
 func (w *Writer) Results(in io.Reader) error {
+	w.resultsAt = w.frames.offset
 	buf := make([]byte, 256<<10)
 	for w.err == nil {
 		chunk, err := readChunk(in, buf)

@@ -1,0 +1,14 @@
+//go:build linux || darwin
+
+package alertaction
+
+import "syscall"
+
+// freeBytes returns how much a user without privileges may still write at path.
+func freeBytes(path string) (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(path, &s); err != nil {
+		return 0, err
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
+}

@@ -1,0 +1,60 @@
+package alertaction
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/winnow-soc/winnow/cache"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/state"
+)
+
+// Generation names everything that a verdict depends on beside its alert: policy, stages, agents
+// and models of winnow.conf, field table, facts, catalogue and prompts. The worker publishes
+// verdicts under it; the action, started after a change, finds none that are older.
+func Generation(d *state.Deployment) (cache.Generation, error) {
+	s := d.Settings
+	text := fmt.Sprintf("%+v\n%+v\n%+v\n%+v\n%+v\n", s.Policy, s.Pipeline, s.Stages, s.Agents, s.Models)
+	for _, name := range searches(s) {
+		r := s.Search(name)
+		text += fmt.Sprintf("%q %v %+v\n", name, r.Raw, r.Policy)
+	}
+	parts := [][]byte{[]byte(text)}
+	for _, path := range generationFiles(d) {
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			data, err = nil, nil
+		}
+		if err != nil {
+			return cache.Generation{}, fmt.Errorf("name the cache's generation: %w", err)
+		}
+		parts = append(parts, []byte(filepath.Base(path)), data)
+	}
+	return cache.NewGeneration(parts...), nil
+}
+
+func searches(s *conf.Settings) (names []string) {
+	for name := range s.Searches {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// generationFiles returns the files in an order that does not depend on the machine. A file may
+// be missing: that is part of the generation too.
+func generationFiles(d *state.Deployment) (paths []string) {
+	folders := append([]string{filepath.Join(d.App, "default"), filepath.Join(d.App, "local")}, d.Content...)
+	for _, dir := range folders {
+		for _, name := range []string{"fields.csv", "facts.yaml", "attack.csv"} {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+		prompts, _ := filepath.Glob(filepath.Join(dir, "prompts", "*.tmpl")) // only a bad pattern fails
+		paths = append(paths, prompts...)
+	}
+	return paths
+}
