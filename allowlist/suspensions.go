@@ -1,0 +1,99 @@
+package allowlist
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"time"
+)
+
+// Suspensions is the small file that takes rules and cached verdicts out of force at once,
+// without a redeploy. Both programs read it; a file that is missing or cannot be read means that
+// nothing may be dropped. A nil *Suspensions suspends nothing. Not changed once read.
+type Suspensions struct {
+	// Rules is keyed by rule id, Verdicts by the ID of the alert that the verdict was made on.
+	Rules    map[string]Suspension `json:"rules"`
+	Verdicts map[string]Suspension `json:"verdicts"`
+}
+
+// Suspension says who took something out of force, when and why.
+type Suspension struct {
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// maxSuspensionsFile bounds what is read at every alert.
+const maxSuspensionsFile = 4 << 20
+
+// ReadSuspensions reads the file. Every error, also that the file is missing, means that the
+// caller must not drop anything: the file is made together with the state folder, so its absence
+// is a fault.
+func ReadSuspensions(path string) (*Suspensions, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxSuspensionsFile {
+		return nil, fmt.Errorf("read suspensions: %s has %d bytes, more than %d", path, info.Size(), maxSuspensionsFile)
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read suspensions: %w (a worker writes it anew: run `winnow worker --once`)", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read suspensions: %w", err)
+	}
+	return ParseSuspensions(path, data)
+}
+
+// ParseSuspensions reads the file's text. Both lists must be present, so that a cut or foreign
+// JSON file is not taken for an empty one.
+func ParseSuspensions(path string, data []byte) (*Suspensions, error) {
+	var s Suspensions
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("read suspensions: %s: %w", path, err)
+	}
+	if s.Rules == nil || s.Verdicts == nil {
+		return nil, fmt.Errorf("read suspensions: %s: \"rules\" or \"verdicts\" is missing", path)
+	}
+	return &s, nil
+}
+
+// Encode returns the file's text.
+func (s *Suspensions) Encode() []byte {
+	out := s.Clone()
+	data, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		panic("allowlist: suspensions do not encode: " + err.Error())
+	}
+	return append(data, '\n')
+}
+
+// Clone returns a copy that may be changed.
+func (s *Suspensions) Clone() *Suspensions {
+	out := &Suspensions{Rules: map[string]Suspension{}, Verdicts: map[string]Suspension{}}
+	if s != nil {
+		maps.Copy(out.Rules, s.Rules)
+		maps.Copy(out.Verdicts, s.Verdicts)
+	}
+	return out
+}
+
+// Rule reports whether a rule is out of force.
+func (s *Suspensions) Rule(id string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s.Rules[id]
+	return ok
+}
+
+// Verdict reports whether the verdict made on an alert was revoked.
+func (s *Suspensions) Verdict(alertID string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s.Verdicts[alertID]
+	return ok
+}
