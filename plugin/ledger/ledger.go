@@ -1,0 +1,220 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+)
+
+// Ledger is the open file. Safe for concurrent use: transactions run one at a time over one
+// connection, whose prepared statements live as long as the ledger.
+type Ledger struct {
+	db       *sql.DB
+	conn     *sql.Conn
+	path     string
+	readOnly bool
+
+	mu    sync.Mutex // held for the length of a transaction
+	stmts map[string]*sql.Stmt
+}
+
+// ErrNone is returned by readers when there is no ledger yet: nothing has been triaged.
+var ErrNone = errors.New("no ledger yet")
+
+// ErrNotFound is returned when no alert has the given ID.
+var ErrNotFound = errors.New("no such alert")
+
+// Open opens the ledger for its one writer and makes or migrates it. Commits are synced to disk
+// (WAL with synchronous=FULL): a spool record may be deleted once its import is committed.
+func Open(ctx context.Context, path string) (*Ledger, error) {
+	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	l, err := open(ctx, path, "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)",
+		"_pragma=busy_timeout(10000)", "_pragma=foreign_keys(ON)", "_pragma=cache_size(-65536)")
+	if err != nil {
+		return nil, err
+	}
+	if err := l.migrate(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// OpenReadOnly opens the ledger for reports and exports. It returns ErrNone when there is none.
+func OpenReadOnly(ctx context.Context, path string) (*Ledger, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s does not exist (run `winnow worker` or `winnow triage --state DIR FILE` first)", ErrNone, path)
+	}
+	l, err := open(ctx, path, "mode=ro", "_pragma=busy_timeout(10000)", "_pragma=query_only(ON)")
+	if err != nil {
+		return nil, err
+	}
+	l.readOnly = true
+	if err := l.checkVersion(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func open(ctx context.Context, path string, params ...string) (*Ledger, error) {
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() + "?" + strings.Join(params, "&")
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), db.Close())
+	}
+	return &Ledger{db: db, conn: conn, path: path, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// createPrivate makes the file before SQLite does, so that it and its journals are 0600.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Close closes the file.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.stmts {
+		_ = s.Close()
+	}
+	return errors.Join(l.conn.Close(), l.db.Close())
+}
+
+// Check runs SQLite's own integrity check.
+func (l *Ledger) Check(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var answer string
+	if err := l.conn.QueryRowContext(ctx, "PRAGMA quick_check").Scan(&answer); err != nil {
+		return fmt.Errorf("check ledger: %w", err)
+	}
+	if answer != "ok" {
+		return fmt.Errorf("check ledger: %s is damaged: %s", l.path, answer)
+	}
+	return nil
+}
+
+// Tx is one transaction. Its methods must not be used after the function given to Update or View
+// has returned, nor by several goroutines.
+type Tx struct {
+	ctx context.Context //nolint:containedctx // a Tx lives no longer than the call that made it
+	l   *Ledger
+}
+
+// Context returns the context of the transaction.
+func (t *Tx) Context() context.Context { return t.ctx }
+
+// Conn returns the connection inside the transaction, for the queue that shares the file.
+func (t *Tx) Conn() *sql.Conn { return t.l.conn }
+
+// Update runs f in one transaction, committed and on disk when Update returns nil. Any error of f
+// leaves everything as it was.
+func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
+	return l.transact(ctx, "BEGIN IMMEDIATE", f)
+}
+
+// View runs f in one read transaction: it sees one state of the ledger.
+func (l *Ledger) View(ctx context.Context, f func(*Tx) error) error {
+	return l.transact(ctx, "BEGIN", f)
+}
+
+func (l *Ledger) transact(ctx context.Context, begin string, f func(*Tx) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, err := l.conn.ExecContext(ctx, begin); err != nil {
+		return fmt.Errorf("ledger: begin: %w", err)
+	}
+	done := false
+	defer func() {
+		if !done {
+			_, _ = l.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}()
+	if err := f(&Tx{ctx: ctx, l: l}); err != nil {
+		return err
+	}
+	if _, err := l.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("ledger: commit: %w", err)
+	}
+	done = true
+	return nil
+}
+
+// stmt returns the prepared form of a query, kept for the life of the ledger.
+func (t *Tx) stmt(query string) (*sql.Stmt, error) {
+	if s := t.l.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := t.l.conn.PrepareContext(context.WithoutCancel(t.ctx), query)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: prepare: %w", err)
+	}
+	t.l.stmts[query] = s
+	return s, nil
+}
+
+func (t *Tx) exec(query string, args ...any) error {
+	s, err := t.stmt(query)
+	if err != nil {
+		return err
+	}
+	if _, err := s.ExecContext(t.ctx, args...); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
+// get reads one row; found is false when there is none.
+func (t *Tx) get(query string, args []any, dest ...any) (found bool, err error) {
+	s, err := t.stmt(query)
+	if err != nil {
+		return false, err
+	}
+	err = s.QueryRowContext(t.ctx, args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ledger: %w", err)
+	}
+	return true, nil
+}
+
+// each calls f for every row of a query.
+func (t *Tx) each(query string, args []any, f func(scan func(...any) error) error) error {
+	s, err := t.stmt(query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(t.ctx, args...)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}

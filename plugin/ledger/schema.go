@@ -1,0 +1,158 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+)
+
+// migrations make the schema, one step a version. A step that was ever released is not edited;
+// changes are new steps.
+var migrations = []string{
+	`
+CREATE TABLE alerts (
+  id          TEXT PRIMARY KEY,
+  host        TEXT NOT NULL,
+  sid         TEXT NOT NULL,
+  rid         TEXT NOT NULL,
+  mac         TEXT NOT NULL,
+  search_name TEXT NOT NULL,
+  received    INTEGER NOT NULL,            -- microseconds since 1970, as all times here
+  severity    INTEGER NOT NULL,
+  key         BLOB NOT NULL,               -- cache key
+  alert       BLOB NOT NULL,               -- JSON, see storedAlert
+  notable     INTEGER NOT NULL,            -- 1: the action has written a notable for it
+  seq         INTEGER NOT NULL,            -- number of the current record
+  record      BLOB NOT NULL,               -- JSON, the current record
+  state       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  proposal    TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  would       TEXT NOT NULL,
+  rule        TEXT NOT NULL,
+  cost        INTEGER NOT NULL,            -- micro-dollars
+  derived     TEXT NOT NULL,               -- ID of the alert whose cached verdict closed this one
+  joined      TEXT NOT NULL,               -- ID of the alert whose open case this one repeats
+  advice      BLOB                         -- JSON list of recommended actions
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX alerts_natural ON alerts (sid, rid, host, mac);
+CREATE INDEX alerts_key ON alerts (key) WHERE state IN ('in_review', 'escalated');
+CREATE INDEX alerts_derived ON alerts (derived) WHERE derived <> '';
+
+CREATE TABLE history (
+  id     TEXT NOT NULL,
+  seq    INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY (id, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE queue (
+  id         TEXT PRIMARY KEY,
+  priority   INTEGER NOT NULL,
+  search     TEXT NOT NULL,
+  enqueued   INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  leased     INTEGER NOT NULL,             -- until when, 0: not leased
+  attempts   INTEGER NOT NULL,
+  cause      TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX queue_order ON queue (priority DESC, enqueued, id);
+
+CREATE TABLE verdicts (
+  key     BLOB PRIMARY KEY,
+  id      TEXT NOT NULL,
+  expires INTEGER NOT NULL,
+  entry   BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX verdicts_id ON verdicts (id);
+
+CREATE TABLE precedents (                  -- a person's benign verdicts, found again by search and entities
+  search   TEXT NOT NULL,
+  entities TEXT NOT NULL,
+  id       TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  PRIMARY KEY (search, entities, id)
+) WITHOUT ROWID;
+
+CREATE TABLE cases (
+  id     TEXT PRIMARY KEY,
+  opened INTEGER NOT NULL,
+  body   BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+  key        TEXT PRIMARY KEY,
+  id         TEXT NOT NULL,
+  sink       TEXT NOT NULL,
+  kind       TEXT NOT NULL,
+  body       BLOB NOT NULL,
+  attempts   INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  done       INTEGER NOT NULL,             -- when the sink took it, 0: not yet
+  error      TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX outbox_due ON outbox (not_before) WHERE done = 0;
+CREATE INDEX outbox_id ON outbox (id);
+
+CREATE TABLE reviews (
+  n           INTEGER PRIMARY KEY AUTOINCREMENT,
+  id          TEXT NOT NULL,
+  action      TEXT NOT NULL,
+  disposition TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  at          INTEGER NOT NULL
+);
+CREATE INDEX reviews_id ON reviews (id);
+
+CREATE TABLE imports (
+  id   TEXT PRIMARY KEY,
+  at   INTEGER NOT NULL,
+  rows INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`,
+}
+
+func (l *Ledger) version(ctx context.Context) (int, error) {
+	var v int
+	if err := l.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
+		return 0, fmt.Errorf("open ledger %s: %w", l.path, err)
+	}
+	return v, nil
+}
+
+func (l *Ledger) checkVersion(ctx context.Context) error {
+	v, err := l.version(ctx)
+	if err != nil {
+		return err
+	}
+	if v != len(migrations) {
+		return fmt.Errorf("open ledger %s: schema version %d, this program reads %d (start the worker of this version once)",
+			l.path, v, len(migrations))
+	}
+	return nil
+}
+
+// migrate brings the file to the newest schema. Each step is one transaction.
+func (l *Ledger) migrate(ctx context.Context) error {
+	v, err := l.version(ctx)
+	if err != nil {
+		return err
+	}
+	if v > len(migrations) {
+		return fmt.Errorf("open ledger %s: schema version %d is newer than this program (%d): upgrade winnow", l.path, v, len(migrations))
+	}
+	for ; v < len(migrations); v++ {
+		step := fmt.Sprintf("%s; PRAGMA user_version = %d", migrations[v], v+1)
+		err := l.transact(ctx, "BEGIN IMMEDIATE", func(t *Tx) error {
+			_, err := l.conn.ExecContext(ctx, step)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("open ledger %s: migrate to version %d: %w", l.path, v+1, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package ledger
+
+import "github.com/winnow-soc/winnow"
+
+// Tally counts the alerts that share a search, a rule and an outcome.
+type Tally struct {
+	SearchName string
+	Rule       string // the rule or escalate entry of the proposal, "" for none
+	Proposal   winnow.ProposalKind
+	Source     winnow.Source
+	State      winnow.State
+	Would      winnow.State
+	Reason     winnow.Reason
+	Alerts     int
+	MicroUSD   int64
+	Bytes      int64 // of the alerts' own text, to tell what a model would have been sent
+}
+
+// Tallies calls f with every group of current records.
+func (t *Tx) Tallies(f func(Tally)) error {
+	return t.each(`SELECT search_name, rule, proposal, source, state, would, reason, count(*), sum(cost), sum(length(alert))
+ FROM alerts GROUP BY search_name, rule, proposal, source, state, would, reason`, nil,
+		func(scan func(...any) error) error {
+			var y Tally
+			err := scan(&y.SearchName, &y.Rule, &y.Proposal, &y.Source, &y.State, &y.Would, &y.Reason, &y.Alerts, &y.MicroUSD, &y.Bytes)
+			if err != nil {
+				return err
+			}
+			f(y)
+			return nil
+		})
+}

@@ -1,0 +1,193 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/cache"
+)
+
+// PutVerdict keeps a verdict for alerts with the same cache key.
+func (t *Tx) PutVerdict(key cache.Key, e cache.Entry) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("ledger: encode verdict: %w", err)
+	}
+	return t.exec("INSERT OR REPLACE INTO verdicts (key, id, expires, entry) VALUES (?,?,?,?)",
+		key[:], e.AlertID, micro(e.Expires), body)
+}
+
+// DropVerdict removes the verdict that was kept from an alert, if one is.
+func (t *Tx) DropVerdict(id string) error {
+	return t.exec("DELETE FROM verdicts WHERE id = ?", id)
+}
+
+// Verdicts calls f with every kept verdict that is valid at the given time.
+func (t *Tx) Verdicts(at time.Time, f func(cache.Key, cache.Entry) error) error {
+	return t.each("SELECT key, entry FROM verdicts WHERE expires > ? ORDER BY key", []any{micro(at)},
+		func(scan func(...any) error) error {
+			var raw, body []byte
+			if err := scan(&raw, &body); err != nil {
+				return err
+			}
+			var key cache.Key
+			copy(key[:], raw)
+			var e cache.Entry
+			if err := json.Unmarshal(body, &e); err != nil {
+				return fmt.Errorf("ledger: decode verdict: %w", err)
+			}
+			return f(key, e)
+		})
+}
+
+// DerivedFrom returns the IDs of the alerts that were closed by the cached verdict of an alert
+// and are still closed.
+func (t *Tx) DerivedFrom(id string) ([]string, error) {
+	return t.ids("SELECT id FROM alerts WHERE derived = ? AND state IN ('closed', 'left') ORDER BY id", id)
+}
+
+// OpenWithKey returns the IDs of the alerts with a cache key that wait for a person or are
+// escalated, oldest first.
+func (t *Tx) OpenWithKey(key cache.Key) ([]string, error) {
+	return t.ids("SELECT id FROM alerts WHERE key = ? AND state IN ('in_review', 'escalated') ORDER BY id", key[:])
+}
+
+func (t *Tx) ids(query string, args ...any) ([]string, error) {
+	var out []string
+	err := t.each(query, args, func(scan func(...any) error) error {
+		var id string
+		if err := scan(&id); err != nil {
+			return err
+		}
+		out = append(out, id)
+		return nil
+	})
+	return out, err
+}
+
+// OpenKeys calls f with every cache key that has alerts which wait for a person or are escalated:
+// the oldest of them and their number.
+func (t *Tx) OpenKeys(f func(key cache.Key, first string, n int)) error {
+	return t.each("SELECT key, min(id), count(*) FROM alerts WHERE state IN ('in_review', 'escalated') GROUP BY key", nil,
+		func(scan func(...any) error) error {
+			var raw []byte
+			var first string
+			var n int
+			if err := scan(&raw, &first, &n); err != nil {
+				return err
+			}
+			var key cache.Key
+			copy(key[:], raw)
+			f(key, first, n)
+			return nil
+		})
+}
+
+// OpenGroups calls f with the oldest record of every cache key that waits for a person or is
+// escalated, and the number of alerts that share it. The bytes are valid during the call.
+func (t *Tx) OpenGroups(f func(first []byte, size int) error) error {
+	return t.each(`SELECT a.record, g.n FROM (SELECT min(id) AS first, count(*) AS n FROM alerts
+ WHERE state IN ('in_review', 'escalated') GROUP BY key) g JOIN alerts a ON a.id = g.first`, nil,
+		func(scan func(...any) error) error {
+			var body []byte
+			var n int
+			if err := scan(&body, &n); err != nil {
+				return err
+			}
+			return f(body, n)
+		})
+}
+
+// KeyOf returns the cache key of an alert.
+func (t *Tx) KeyOf(id string) (cache.Key, error) {
+	var raw []byte
+	found, err := t.get("SELECT key FROM alerts WHERE id = ?", []any{id}, &raw)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+	var key cache.Key
+	copy(key[:], raw)
+	return key, err
+}
+
+// AddPrecedent keeps that a person found an alert of this search about these entities benign.
+func (t *Tx) AddPrecedent(search, entities, id string, at time.Time) error {
+	return t.exec("INSERT OR REPLACE INTO precedents (search, entities, id, at) VALUES (?,?,?,?)", search, entities, id, micro(at))
+}
+
+// DropPrecedents removes what was kept from an alert.
+func (t *Tx) DropPrecedents(id string) error {
+	return t.exec("DELETE FROM precedents WHERE id = ?", id)
+}
+
+// Precedents calls f with every kept precedent.
+func (t *Tx) Precedents(f func(search, entities, id string, at time.Time)) error {
+	return t.each("SELECT search, entities, id, at FROM precedents", nil, func(scan func(...any) error) error {
+		var search, entities, id string
+		var at int64
+		if err := scan(&search, &entities, &id, &at); err != nil {
+			return err
+		}
+		f(search, entities, id, timeOf(at))
+		return nil
+	})
+}
+
+// PutCase keeps an open escalation; DropCase removes it when a person has settled it.
+func (t *Tx) PutCase(id string, opened time.Time, body []byte) error {
+	return t.exec("INSERT OR REPLACE INTO cases (id, opened, body) VALUES (?,?,?)", id, micro(opened), body)
+}
+
+// DropCase removes the open escalation of an alert, if it has one.
+func (t *Tx) DropCase(id string) error {
+	return t.exec("DELETE FROM cases WHERE id = ?", id)
+}
+
+// Cases calls f with every open escalation, oldest first.
+func (t *Tx) Cases(f func(body []byte) error) error {
+	return t.each("SELECT body FROM cases ORDER BY opened, id", nil, func(scan func(...any) error) error {
+		var body []byte
+		if err := scan(&body); err != nil {
+			return err
+		}
+		return f(body)
+	})
+}
+
+// Review is one decision of a person.
+type Review struct {
+	ID          string             `json:"id"` // of the alert
+	Action      string             `json:"action"`
+	Disposition winnow.Disposition `json:"disposition"`
+	Actor       string             `json:"actor"`
+	Reason      string             `json:"reason"`
+	At          time.Time          `json:"time"`
+}
+
+// AddReview keeps a person's decision.
+func (t *Tx) AddReview(r Review) error {
+	return t.exec("INSERT INTO reviews (id, action, disposition, actor, reason, at) VALUES (?,?,?,?,?,?)",
+		r.ID, r.Action, r.Disposition.String(), r.Actor, r.Reason, micro(r.At))
+}
+
+// Reviews returns the decisions about an alert, oldest first.
+func (t *Tx) Reviews(id string) ([]Review, error) {
+	var out []Review
+	err := t.each("SELECT action, disposition, actor, reason, at FROM reviews WHERE id = ? ORDER BY n", []any{id},
+		func(scan func(...any) error) error {
+			r := Review{ID: id}
+			var disposition string
+			var at int64
+			if err := scan(&r.Action, &disposition, &r.Actor, &r.Reason, &at); err != nil {
+				return err
+			}
+			var err error
+			r.Disposition, err = winnow.ParseDisposition(disposition)
+			r.At = timeOf(at)
+			out = append(out, r)
+			return err
+		})
+	return out, err
+}
