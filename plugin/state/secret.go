@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/allowlist"
 )
 
 // Init makes the state folder with its spool, and the deployment's secret when there is none.
@@ -24,9 +25,21 @@ func (d *Deployment) Init() error {
 	}
 	_, err := os.Lstat(d.Path("secret.key"))
 	if missing(err) {
-		return d.makeSecret()
+		return d.initialise()
 	}
 	return err
+}
+
+// initialise writes what a new state begins with. The secret comes last: where it is, the
+// suspensions have been, so that a suspensions file that is missing is known to be lost.
+func (d *Deployment) initialise() error {
+	path := d.Path("suspensions.json")
+	if _, err := os.Lstat(path); missing(err) {
+		if err := WriteFile(path, (&allowlist.Suspensions{}).Encode()); err != nil {
+			return fmt.Errorf("make suspensions file: %w", err)
+		}
+	}
+	return d.makeSecret()
 }
 
 // makeSecret writes a complete secret beside its place and links it there: link fails when
