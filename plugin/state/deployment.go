@@ -36,6 +36,8 @@ type Deployment struct {
 	Settings   *conf.Settings
 	Fields     *winnow.FieldTable
 	SplunkHome string // "" outside Splunk
+
+	inSplunk bool // State is the one below Splunk's database folder, not one that was named
 }
 
 // Open finds the folders and reads winnow.conf and fields.csv. It creates nothing. A state folder
@@ -50,10 +52,10 @@ func Open(l Locations) (*Deployment, error) {
 		return nil, err
 	}
 	d.SplunkHome = l.splunkHome(d.App)
-	if d.State, err = l.state(d.SplunkHome); err != nil {
+	if d.State, d.inSplunk, err = l.state(d.SplunkHome); err != nil {
 		return nil, err
 	}
-	if err := checkOwner(d.State); err != nil {
+	if err := checkOwner(d.State, d.inSplunk); err != nil {
 		return nil, err
 	}
 	f, err := conf.Load(d.App, "winnow", l.Set)
@@ -114,19 +116,20 @@ func (l Locations) splunkHome(app string) string {
 	return ""
 }
 
-func (l Locations) state(home string) (string, error) {
-	dir := l.State
+func (l Locations) state(home string) (dir string, inSplunk bool, err error) {
+	dir = l.State
 	if dir == "" {
 		dir = l.Getenv("WINNOW_STATE")
 	}
 	if dir == "" {
 		db := l.splunkDB(home)
 		if db == "" {
-			return "", errors.New("no state folder: outside Splunk, name one with --state DIR or WINNOW_STATE")
+			return "", false, errors.New("no state folder: outside Splunk, name one with --state DIR or WINNOW_STATE")
 		}
-		dir = filepath.Join(db, "modinputs", "winnow")
+		dir, inSplunk = filepath.Join(db, "modinputs", "winnow"), true
 	}
-	return filepath.Abs(dir)
+	dir, err = filepath.Abs(dir)
+	return dir, inSplunk, err
 }
 
 // splunkDB finds the folder as splunkd does, so that a command started from a shell, where only

@@ -14,7 +14,7 @@ import (
 // SyncFolder does nothing: Windows keeps the names in a folder durable by itself.
 func SyncFolder(string) error { return nil }
 
-func checkOwner(string) error { return nil }
+func checkOwner(string, bool) error { return nil }
 
 type guard struct{ seen map[string]bool }
 

@@ -25,22 +25,36 @@ func SyncFolder(dir string) error {
 	return nil
 }
 
-// checkOwner refuses to work in a state folder of another user. One that does not exist is fine.
-func checkOwner(dir string) error {
-	info, err := os.Stat(dir)
-	if missing(err) {
+// checkOwner refuses to work in a state folder of another user. A folder that is not there yet
+// counts as its parent's owner's where Splunk is to hold it: root making it would lock Splunk's
+// own user out.
+func checkOwner(dir string, inSplunk bool) error {
+	owner, err := ownerOf(dir)
+	for missing(err) && inSplunk && os.Geteuid() == 0 && filepath.Dir(dir) != dir {
+		dir = filepath.Dir(dir)
+		owner, err = ownerOf(dir)
+	}
+	if missing(err) || err == nil && owner == os.Geteuid() {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(st.Uid) == os.Geteuid() {
-		return nil
-	}
-	owner := userName(int(st.Uid))
+	name := userName(owner)
 	return fmt.Errorf("state folder %s belongs to user %s, and this is user %s: run as that user (sudo -u %s ...), or name another folder with --state DIR",
-		dir, owner, userName(os.Geteuid()), owner)
+		dir, name, userName(os.Geteuid()), name)
+}
+
+func ownerOf(path string) (int, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, fmt.Errorf("%s: cannot tell who owns it", path)
+	}
+	return int(st.Uid), nil
 }
 
 func userName(uid int) string {
@@ -50,13 +64,9 @@ func userName(uid int) string {
 	return "#" + strconv.Itoa(uid)
 }
 
-// maxLinks bounds a chain of symbolic links.
-const maxLinks = 40
-
 // guard walks the folders and links that lead to a file and remembers what it has looked at.
 type guard struct {
-	seen  map[string]bool
-	links int
+	seen map[string]bool // path -> checked as a leaf, not only as a folder above one
 }
 
 // component checks one folder, file or link by itself. Folders above the file may be writable by
@@ -88,7 +98,7 @@ func (g *guard) component(path string, info fs.FileInfo, leaf bool) error {
 
 // path checks a path and everything above it, up to the root; links are followed.
 func (g *guard) path(path string, leaf bool) error {
-	if g.seen[path] {
+	if asLeaf, ok := g.seen[path]; ok && (asLeaf || !leaf) {
 		return nil
 	}
 	info, err := os.Lstat(path)
@@ -98,7 +108,7 @@ func (g *guard) path(path string, leaf bool) error {
 	if err := g.component(path, info, leaf); err != nil {
 		return err
 	}
-	g.seen[path] = true
+	g.seen[path] = leaf
 	if parent := filepath.Dir(path); parent != path {
 		if err := g.path(parent, false); err != nil {
 			return err
@@ -110,10 +120,9 @@ func (g *guard) path(path string, leaf bool) error {
 	return g.link(path, leaf)
 }
 
+// link checks what a link says, and then where it really ends: what it says is taken by its words,
+// which is not the same when a folder in it is a link as well.
 func (g *guard) link(path string, leaf bool) error {
-	if g.links++; g.links > maxLinks {
-		return fmt.Errorf("%s: too many symbolic links", path)
-	}
 	target, err := os.Readlink(path)
 	if err != nil {
 		return err
@@ -121,7 +130,14 @@ func (g *guard) link(path string, leaf bool) error {
 	if !filepath.IsAbs(target) {
 		target = filepath.Join(filepath.Dir(path), target)
 	}
-	return g.path(target, leaf)
+	if err := g.path(target, leaf); err != nil {
+		return err
+	}
+	end, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	return g.path(end, leaf)
 }
 
 // privateFile refuses a secret that others can read.

@@ -15,13 +15,13 @@ import (
 // Any number of processes may call it at once: they end up with one secret. It is cheap when
 // everything is there.
 func (d *Deployment) Init() error {
+	if err := checkOwner(d.State, d.inSplunk); err != nil {
+		return err
+	}
 	for _, dir := range []string{d.State, d.Path("spool"), d.Path("spool/tmp"), d.Path("spool/bad")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make state folder: %w; name another one with --state DIR or WINNOW_STATE", err)
 		}
-	}
-	if err := checkOwner(d.State); err != nil {
-		return err
 	}
 	_, err := os.Lstat(d.Path("secret.key"))
 	if missing(err) {
