@@ -62,7 +62,7 @@ func (r *run) verdict() winnow.Verdict {
 		Techniques:  r.c.Correlation.IDs(),
 		Source:      r.source,
 		Evidence:    r.c.held(),
-		Facts:       r.c.Facts,
+		Facts:       r.c.factNames(),
 		Case:        r.judgement.words,
 		Votes:       r.c.Votes,
 		Taint:       r.c.Taint,

@@ -13,7 +13,7 @@ type Case struct {
 	Fields *winnow.FieldTable
 	Lists  Lists // nil when there are none
 
-	Facts []string // benign facts established by code, like "list:vpn_egress"
+	Facts []Fact   // benign facts established by code
 	Taint []string // signs that the alert's text tries to steer its reader
 	Cut   []string // fields too long to be read in full
 
@@ -58,8 +58,20 @@ func (c *Case) everyListed(list, field string) bool {
 	return true
 }
 
-// HasFact reports whether code established the benign fact.
-func (c *Case) HasFact(name string) bool { return slices.Contains(c.Facts, name) }
+// Fact is a benign fact (guard G2) and the fields of the alert that prove it. An attacker can set
+// none of them.
+type Fact struct {
+	Name   string // like "list:vpn_egress"
+	Fields []string
+}
+
+func (c *Case) factNames() []string {
+	names := make([]string, len(c.Facts))
+	for i, f := range c.Facts {
+		names[i] = f.Name
+	}
+	return names
+}
 
 // holds reports whether the alert's field has the value, to the letter.
 func (c *Case) holds(e winnow.Evidence) bool {

@@ -38,22 +38,23 @@ type condition struct {
 	fields []string
 }
 
-// Find returns the names of the benign facts of an alert, in the order of the file. Only fields
-// that an attacker cannot set count. A nil receiver finds none.
-func (f *Facts) Find(in Input) []string {
+// Find returns the benign facts of an alert, in the order of the file. Only fields that an
+// attacker cannot set count. A nil receiver finds none.
+func (f *Facts) Find(in Input) []Fact {
 	if f == nil {
 		return nil
 	}
 	c := &Case{Alert: in.Alert, Fields: in.Fields, Lists: in.Lists}
-	var out []string
+	var out []Fact
 	search := strings.ToLower(in.Alert.SearchName)
 	for _, fam := range f.families {
 		if !fam.covers(search, in.Alert.Fields["sourcetype"]) {
 			continue
 		}
 		for _, ft := range fam.facts {
-			if !slices.Contains(out, ft.name) && f.all(c, in.Verdicts, ft.all) {
-				out = append(out, ft.name)
+			known := slices.ContainsFunc(out, func(o Fact) bool { return o.Name == ft.name })
+			if !known && f.all(c, in.Verdicts, ft.all) {
+				out = append(out, Fact{Name: ft.name, Fields: c.proving(ft.all)})
 			}
 		}
 	}
@@ -86,6 +87,19 @@ func (f *Facts) holds(c *Case, people PersonVerdicts, cond condition) bool {
 		return judgedBenign(c, people, cond.fields)
 	}
 	return false
+}
+
+// proving returns the fields of the conditions that the alert has and an attacker cannot set.
+func (c *Case) proving(conditions []condition) []string {
+	var out []string
+	for _, cond := range conditions {
+		for _, field := range cond.fields {
+			if c.Trusted(field) && !slices.Contains(out, field) {
+				out = append(out, field)
+			}
+		}
+	}
+	return out
 }
 
 // everyPresent reports whether at least one of the fields is present and trusted, and ok holds
