@@ -31,8 +31,17 @@ func Read(name string, r io.Reader) (*Table, error) {
 	if err := dec.Decode(&doc); err != nil {
 		return nil, yamlError(name, err)
 	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: more than one document", name)
+	}
+	if len(doc.Models) == 0 {
+		return nil, fmt.Errorf("%s: no models", name)
+	}
 	t := &Table{Source: doc.Source, Month: doc.Month}
-	for _, m := range doc.Models {
+	for i, m := range doc.Models {
+		if m.Model.text == "" {
+			return nil, fmt.Errorf("%s: model %d of the list has no name", name, i+1)
+		}
 		if err := t.add(m); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, m.Model.line, err)
 		}
@@ -115,44 +124,44 @@ func (t *Table) add(m modelDoc) error {
 	return nil
 }
 
-// add enters a price under all names of its model. The aliases of a later row for the same model
-// are those of the first.
+// add enters a price under all names of its model: its own, those that earlier rows for it gave,
+// and aliases.
 func (p *provider) add(price Price, aliases []string) error {
 	name := strings.ToLower(price.Model)
 	list := p.models[name]
-	if len(list) > 0 && !strings.EqualFold(list[0].Model, price.Model) {
+	if len(list) > 0 && list[0].key() != name {
 		return fmt.Errorf("is already an alias of %q", list[0].Model)
 	}
 	if slices.ContainsFunc(list, func(q Price) bool { return q.From.Equal(price.From) }) {
 		return errors.New("has two prices from the same day on")
 	}
-	list = append(list, price)
-	slices.SortFunc(list, func(a, b Price) int { return b.From.Compare(a.From) })
-	names := []string{name}
+	names := map[string]bool{name: true}
 	for known, prices := range p.models {
-		if known != name && strings.EqualFold(prices[0].Model, price.Model) {
-			names = append(names, known)
+		if prices[0].key() == name {
+			names[known] = true
 		}
 	}
 	for _, alias := range aliases {
 		alias = strings.ToLower(alias)
-		if other := p.models[alias]; len(other) > 0 && !strings.EqualFold(other[0].Model, price.Model) {
+		if other := p.models[alias]; len(other) > 0 && other[0].key() != name {
 			return fmt.Errorf("alias %q is also %q", alias, other[0].Model)
 		}
-		names = append(names, alias)
+		names[alias] = true
 	}
-	for _, n := range names {
+	list = append(list, price)
+	slices.SortFunc(list, func(a, b Price) int { return b.From.Compare(a.From) })
+	for n := range names {
 		p.models[n] = list
 	}
 	return nil
 }
 
+// key is the name under which the table keeps a model.
+func (p Price) key() string { return strings.ToLower(p.Model) }
+
 func (m modelDoc) price() (Price, error) {
 	p := Price{Model: m.Model.text, Provider: m.Provider}
-	switch {
-	case p.Model == "":
-		return p, errors.New("has no name")
-	case p.Provider == "" || p.Provider != strings.ToLower(p.Provider) || strings.Contains(p.Provider, ":"):
+	if p.Provider == "" || p.Provider != strings.ToLower(p.Provider) || strings.Contains(p.Provider, ":") {
 		return p, fmt.Errorf("provider is %q (want a name in lower case, like openai)", p.Provider)
 	}
 	if m.ValidFrom != "" {

@@ -88,7 +88,7 @@ func (t *Table) All() []Price {
 	for _, p := range t.providers {
 		start := len(out)
 		for name, list := range p.models {
-			if name == strings.ToLower(list[0].Model) {
+			if name == list[0].key() {
 				out = append(out, list...)
 			}
 		}
