@@ -118,8 +118,9 @@ func (r *Results) Fill(b *Batch) error {
 	return err
 }
 
+// fill reads rows until the batch has enough of them. It only stops between two rows.
 func (r *Results) fill(b *Batch, rows int) error {
-	for b.Len() < rows && len(b.data) < batchBytes {
+	for {
 		if len(r.chunk) == 0 {
 			if r.err != nil {
 				return r.err
@@ -129,10 +130,12 @@ func (r *Results) fill(b *Batch, rows int) error {
 				return r.err
 			}
 		}
-		used, _ := r.split.split(b, r.chunk)
+		used, ended := r.split.split(b, r.chunk)
 		r.chunk = r.chunk[used:]
+		if ended && (b.Len() >= rows || len(b.data) >= batchBytes) {
+			return nil
+		}
 	}
-	return nil
 }
 
 // end closes the last row at the end of the text, or forgets it when the text was cut.

@@ -136,9 +136,12 @@ func (s *splitter) endRow(b *Batch) bool {
 // finish ends the text: a last row without line break counts. It reports whether the text ended
 // inside of quotes, which means that it was cut.
 func (s *splitter) finish(b *Batch) (cut bool) {
-	if s.state == inQuotes {
+	switch s.state {
+	case inQuotes:
 		s.drop(b)
 		return true
+	case atQuote:
+		s.bare = len(b.data) // the quote was the closing one
 	}
 	s.endRow(b)
 	return false
