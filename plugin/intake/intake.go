@@ -9,6 +9,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -98,7 +99,11 @@ func Open(ctx context.Context, name string, r io.Reader, o Options) iter.Seq2[It
 		}
 		defer src.Close()
 		rd := &reader{name: name, opts: o, src: src, yield: yield}
-		if err := rd.run(); err != nil && !rd.stopped {
+		err = rd.run()
+		if err == nil && rd.previews > 0 && !rd.final {
+			err = errors.New("holds only previews of a search that had not ended (export it again with preview=0)")
+		}
+		if err != nil && !rd.stopped {
 			yield(Item{}, fmt.Errorf("%s: %w", name, err))
 		}
 	}
@@ -113,6 +118,9 @@ type reader struct {
 	row     int      // rows yielded so far: the next row's number
 	odd     []string // what was odd about the row at hand
 	stopped bool     // the caller ranges no further
+
+	previews int  // rows of an export that the search had not ended with
+	final    bool // there were others
 }
 
 func (rd *reader) run() error {

@@ -19,6 +19,11 @@ func (rd *reader) object(line int, text []byte) error {
 		return rd.payload(line, text)
 	}
 	if isExport(f) {
+		if preview, _ := f.First("preview"); preview == "true" {
+			rd.previews++
+			return nil // the same row comes again when the search has ended
+		}
+		rd.final = true
 		if f = unwrapResult(f); len(f) == 0 {
 			return nil // the export's last line says that it is complete
 		}
