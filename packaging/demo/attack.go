@@ -15,7 +15,7 @@ func (d *day) breakIn() {
 	d.failures(hour(7.5), real, "many", attacker, "login.corp.example", 412, 0, "user_count", 187, "signature", "Password spray")
 	d.failures(hour(7.2), real, victim, attacker, "login.corp.example", 19, 1)
 	d.prompts(hour(6.9), real, victim, attacker, 24, "denied", "approved")
-	d.travel(hour(6.8), real, victim, attacker, "Reykjavik")
+	d.travel(hour(6.8), real, victim, attacker, farAway)
 	d.forward(hour(6.4), real, victim, attacker, "New-InboxRule", victim+"@mail-archive.example")
 
 	d.change(hour(5.5), real, victim, attacker, "iam.amazonaws.com", "CreateAccessKey", "aws-cli/2.31.5", "object", "backup-admin", "object_category", "access key")
@@ -44,9 +44,9 @@ func (d *day) manipulation() {
 		"url", "/cgi-bin/status?host=127.0.0.1;cat+/etc/passwd")
 
 	// A second, harmless value beside the true one: the VPN does not explain the other address.
-	d.travel(95*time.Minute, ExpectEscalate, "ann", pick(d, vpnEgress), "Reykjavik", "src", []string{pick(d, vpnEgress), attacker},
+	d.travel(95*time.Minute, ExpectEscalate, "ann", pick(d, vpnEgress), farAway, "src", []string{pick(d, vpnEgress), attacker},
 		"client.ipAddress", attacker)
 
-	// A name that ends as a trusted one begins.
+	// A domain that looks like one of the trusted ones.
 	d.queries(70*time.Minute, ExpectEscalate, victimAddr, strings.Replace("rep.avcloud.example", ".example", "-example.test", 1), 2210, "record_type", "TXT")
 }

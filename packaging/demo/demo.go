@@ -1,4 +1,4 @@
-// Package demo is a made-up day of a security operations center: some 360 alerts in the formats
+// Package demo is a made-up day of a security operations center: some 400 alerts in the formats
 // of thirteen searches, as Splunk would hand them to an alert action, with the rules and lists
 // that a team would have written for them. Most alerts are known noise, some need a look, and a
 // few tell the story of one real break-in.

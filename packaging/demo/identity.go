@@ -37,11 +37,11 @@ func (d *day) identityOpen() {
 }
 
 // travel is a sign-in far from the last one, as Okta logs it.
-func (d *day) travel(ago time.Duration, want Expected, user, src, city string, more ...any) {
+func (d *day) travel(ago time.Duration, want Expected, user, src string, from city, more ...any) {
 	km := 900 + d.rand.IntN(3000)
 	d.happen(impossibleTravel, ago, want, append([]any{
-		"user", user, "src", src, "src_country", "country of " + city, "actor.alternateId", mail(user),
-		"client.ipAddress", src, "client.geographicalContext.city", city,
+		"user", user, "src", src, "src_country", from.country, "actor.alternateId", mail(user),
+		"client.ipAddress", src, "client.geographicalContext.city", from.name, "client.geographicalContext.country", from.country,
 		"client.userAgent.rawUserAgent", pick(d, []string{browser, phone}), "user_agent", browser,
 		"previous_city", "Zurich", "distance_km", km, "speed_kmh", km * 4, "action", "success",
 		"authenticationContext.externalSessionId", "trs" + d.hex(20), "uuid", d.hex(32),

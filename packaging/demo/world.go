@@ -16,12 +16,17 @@ var (
 	mirrors   = []string{"10.20.6.10", "10.20.6.11"}
 	ciRunners = []string{"10.30.4.21", "10.30.4.22", "10.30.4.23"}
 	backups   = []string{"10.20.5.10", "10.20.5.11", "10.20.5.12"}
-	cities    = []string{"Lisbon", "Oslo", "Vienna", "Dublin", "Warsaw"}
+	cities    = []city{{"Lisbon", "Portugal"}, {"Oslo", "Norway"}, {"Vienna", "Austria"}, {"Dublin", "Ireland"}, {"Warsaw", "Poland"}}
 
 	serviceAccounts = []string{"svc-reporting", "svc-inventory", "svc-print"}
 	backupAccounts  = []string{"svc-backup", "svc-backup-sql"}
 	automationRoles = []string{"terraform-deploy", "cluster-autoscaler"}
 )
+
+type city struct{ name, country string }
+
+// farAway is where the attacker's address seems to be.
+var farAway = city{"Reykjavik", "Iceland"}
 
 // The break-in: one attacker, one account, one workstation.
 const (

@@ -1,0 +1,107 @@
+package demo
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/allowlist"
+	"github.com/winnow-soc/winnow/rules"
+)
+
+// loadContent reads the demo's rules as they are committed, with the field table that is shipped.
+func loadContent(t *testing.T) *rules.Set {
+	t.Helper()
+	fields := &winnow.FieldTable{}
+	data, err := os.ReadFile(filepath.Join("..", "app", "default", "fields.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fields.Read("fields.csv", bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	lists, err := rules.LoadLists(rules.ListOptions{Folders: []string{"content/lists"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := rules.Load(rules.Options{Fields: fields, Lists: lists, Now: now}, "content/rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func TestContentIsClean(t *testing.T) {
+	set := loadContent(t)
+	for _, e := range set.Check() {
+		t.Errorf("rules check: %v", e)
+	}
+	if n := len(set.Rules()); n < 8 {
+		t.Errorf("%d rules, want at least 8", n)
+	}
+	for _, r := range set.Test(allowlist.Decide) {
+		if !r.OK {
+			t.Errorf("rules test: %+v", r)
+		}
+	}
+}
+
+// What the day expects of the rules is what the rules do: they drop all of the noise, nothing
+// that is open, and above all nothing of the attack.
+func TestRulesDropTheNoiseAndNothingElse(t *testing.T) {
+	set := loadContent(t)
+	fired := map[string]int{}
+	for _, seed := range []uint64{1, 2, 3} {
+		for _, d := range Dispatches(seed, now) {
+			for _, r := range d.Rows {
+				rule, dropped := decide(t, set, d, r)
+				if dropped != (r.Expected == ExpectDrop) {
+					t.Errorf("%s: rule %q, dropped %t, want %s: %.300v", d.SearchName, rule, dropped, r.Expected, r.Fields)
+				}
+				fired[rule]++
+			}
+		}
+	}
+	for _, r := range set.Rules() {
+		if fired[r.ID] == 0 && r.Mode == rules.ModeEnforce {
+			t.Errorf("rule %s covers nothing of the day", r.ID)
+		}
+	}
+}
+
+func decide(t *testing.T, set *rules.Set, d Dispatch, r Row) (rule string, dropped bool) {
+	t.Helper()
+	base := winnow.ParseSeverity(winnow.ScaleSplunkAlert, d.Severity)
+	for _, word := range r.Fields["severity"] {
+		base = base.Max(winnow.ParseSeverity(winnow.ScaleWords, word))
+	}
+	a := &winnow.Alert{SearchName: d.SearchName, App: d.App, Owner: d.Owner, Severity: base, Time: d.At, Received: now, Fields: r.Fields}
+	for _, r := range set.For(d.SearchName) {
+		matched, err := r.Match(a)
+		if err != nil {
+			t.Fatalf("rule %s: %v", r.ID, err)
+		}
+		if matched && allowlist.Judge(r, a, nil) == winnow.ReasonRule {
+			return r.ID, true
+		}
+	}
+	return "", false
+}
+
+// The demo's rules still load when their committed dates are long past.
+func TestWrittenContentLoadsLater(t *testing.T) {
+	dir, later := t.TempDir(), time.Date(2033, 1, 2, 0, 0, 0, 0, time.UTC)
+	if err := WriteContent(dir, later); err != nil {
+		t.Fatal(err)
+	}
+	lists, err := rules.LoadLists(rules.ListOptions{Folders: []string{filepath.Join(dir, "lists")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rules.Load(rules.Options{Lists: lists, Now: later}, filepath.Join(dir, "rules")); err != nil {
+		t.Fatal(err)
+	}
+}
