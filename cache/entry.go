@@ -18,18 +18,26 @@ type Entry struct {
 	Source      winnow.Source // who judged: model or person
 	Confidence  int           // calibrated, 0 to 100
 	Facts       []string      // the benign facts the verdict rests on
-	At          time.Time     // when it was judged
+	At          time.Time     // the first instant at which it holds: when the judged alert was received
 	Expires     time.Time     // the first instant at which it no longer holds
 }
 
-// Keep makes the entry of a verdict, which holds for ttl from at on. The error says why a verdict
-// may not be kept, and is not a failure: such an alert is simply judged again. at must come from
-// the clock that later look-ups use.
+// Keep makes the entry of a verdict that was reached at an instant. It holds for alerts received
+// from the judged one on, so that those which queued up behind it are covered, until ttl after
+// the verdict. at must come from the clock that look-ups use: for alerts from files that is the
+// alerts' own time. The error says why a verdict may not be kept, and is not a failure: such an
+// alert is simply judged again.
 func Keep(a *winnow.Alert, v *winnow.Verdict, at time.Time, ttl time.Duration) (Entry, error) {
 	e := Entry{
 		AlertID: a.ID, SearchName: a.SearchName, Severity: a.Severity,
 		Disposition: v.Disposition, Source: v.Source, Confidence: v.Confidence,
 		Facts: slices.Clone(v.Facts), At: at, Expires: at.Add(ttl),
+	}
+	if !a.Received.IsZero() && a.Received.Before(at) {
+		e.At = a.Received
+	}
+	if ttl <= 0 {
+		return e, errors.New("verdicts are kept for no time at all")
 	}
 	return e, e.Keepable(len(v.Taint) > 0)
 }
@@ -76,8 +84,8 @@ func (e Entry) fits() error {
 	return nil
 }
 
-// Holds reports whether the entry is valid at an instant: judged before it, and not expired. An
-// entry from the future does not hold, so that a clock set back prolongs nothing.
+// Holds reports whether the entry is valid at an instant: not before the judged alert was there,
+// so that a clock set back prolongs nothing, and not once it has expired.
 func (e Entry) Holds(now time.Time) bool {
 	return !now.Before(e.At) && now.Before(e.Expires)
 }

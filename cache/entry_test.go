@@ -67,6 +67,34 @@ func TestKeepFillsTheEntry(t *testing.T) {
 	}
 }
 
+func TestVerdictHoldsFromTheJudgedAlertOn(t *testing.T) {
+	v := winnow.Verdict{Disposition: winnow.BenignPositive, Source: winnow.SourcePerson}
+	received, judged := storetest.Start, storetest.Start.Add(3*time.Hour)
+	e, err := cache.Keep(travel(func(a *winnow.Alert) { a.Received = received }), &v, judged, 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		now  time.Time
+		want bool
+	}{
+		{"before the judged alert", received.Add(-time.Nanosecond), false},
+		{"with the judged alert", received, true},
+		{"while it was looked at", received.Add(time.Hour), true},
+		{"a day after the verdict, less a moment", judged.Add(24*time.Hour - time.Nanosecond), true},
+		{"a day after the verdict", judged.Add(24 * time.Hour), false},
+	} {
+		if got := e.Holds(c.now); got != c.want {
+			t.Errorf("%s: holds %v, want %v", c.name, got, c.want)
+		}
+	}
+	ahead := travel(func(a *winnow.Alert) { a.Received = judged.Add(time.Hour) })
+	if e, _ := cache.Keep(ahead, &v, judged, time.Hour); !e.At.Equal(judged) {
+		t.Errorf("an alert from the future moves the verdict to %s", e.At)
+	}
+}
+
 func TestVerdictCoversNoMoreSevereAlert(t *testing.T) {
 	e := storetest.Entry("a") // medium
 	for s, want := range map[winnow.Severity]bool{
