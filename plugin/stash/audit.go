@@ -15,13 +15,17 @@ const (
 // run at the same time do not mix. A file that has reached 25 MiB is first moved to NAME.1, and
 // so on to NAME.5; the folder must exist.
 func AppendLine(path string, line []byte) error {
+	return appendLine(path, line, auditSize, auditFiles)
+}
+
+func appendLine(path string, line []byte, size int64, files int) error {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("append to log: %w", err)
 	}
-	if info, err := f.Stat(); err == nil && info.Size() >= auditSize {
+	if info, err := f.Stat(); err == nil && info.Size() >= size {
 		f.Close() //nolint:errcheck // nothing was written
-		if err := rotate(path, auditSize, auditFiles); err != nil {
+		if err := rotate(path, size, files); err != nil {
 			return fmt.Errorf("rotate log: %w", err)
 		}
 		if f, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {

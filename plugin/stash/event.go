@@ -7,6 +7,7 @@
 package stash
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,16 +24,15 @@ type Event struct {
 	Fields     winnow.Fields // the alert's own; renamed where they would pass for something else
 }
 
-// Append writes the event in the format of Splunk's summary indexing: the time, then k="v" pairs
-// sorted by key, a key once for each of its values. Empty values are left out.
+// Append writes the event in the format of Splunk's summary indexing: the time, the name of the
+// search, then k="v" pairs sorted by key, a key once for each of its values. Empty values are left
+// out.
 func (e Event) Append(dst []byte) []byte {
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, float64(e.Time.UnixMilli())/1000, 'f', 3, 64)
 	dst = appendPair(dst, "search_name", e.SearchName)
 	all := make(winnow.Fields, len(e.Control)+len(e.Fields))
-	for name, values := range e.Control {
-		all[name] = values
-	}
+	maps.Copy(all, e.Control)
 	for _, name := range e.Fields.Names() {
 		if key := fieldKey(name, e.Control); key != "" {
 			all[key] = append(slices.Clip(all[key]), e.Fields[name]...)
@@ -98,11 +98,11 @@ func fieldKey(name string, control winnow.Fields) string {
 		return ""
 	}
 	key := cleanKey(name)
-	if key == "" {
-		return ""
+	if renamed(name, key) {
+		key = "orig_" + key
 	}
-	if _, taken := control[key]; taken || renamed(name, key) {
-		return "orig_" + key
+	for control[key] != nil {
+		key = "orig_" + key
 	}
 	return key
 }
@@ -119,7 +119,8 @@ func dropped(name string) bool {
 }
 
 // cleanKey keeps what Splunk's key extraction keeps, so that no key turns into another one when
-// it is read: letters, digits, and _ . : inside; neither digits nor signs in front.
+// it is read: letters, digits, and _ . : inside; neither digits nor signs in front. A name of which
+// nothing is left becomes "field".
 func cleanKey(name string) string {
 	key := []byte(name)
 	for i, c := range key {
@@ -127,7 +128,10 @@ func cleanKey(name string) string {
 			key[i] = '_'
 		}
 	}
-	return strings.TrimLeft(string(key), "_.:0123456789")
+	if clean := strings.TrimLeft(string(key), "_.:0123456789"); clean != "" {
+		return clean
+	}
+	return "field"
 }
 
 func alphanumeric(c byte) bool {
@@ -137,7 +141,7 @@ func alphanumeric(c byte) bool {
 // renamed reports whether a field must not be written under its own key. Keys are compared as
 // Splunk may clean them: without regard to case, signs as underscores.
 func renamed(name, key string) bool {
-	if name[0] == '_' || strings.HasPrefix(name, "tag::") {
+	if strings.HasPrefix(name, "_") || strings.HasPrefix(name, "tag::") {
 		return true
 	}
 	plain := strings.ToLower(strings.NewReplacer(".", "_", ":", "_").Replace(key))

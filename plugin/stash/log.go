@@ -93,5 +93,5 @@ func visible(s string) string {
 }
 
 func hides(r rune) bool {
-	return r != ' ' && !unicode.IsGraphic(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
+	return !unicode.IsGraphic(r) || r == unicode.ReplacementChar
 }

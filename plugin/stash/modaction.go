@@ -1,12 +1,11 @@
 package stash
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"maps"
 )
 
 // Values of ModAction.Status.
@@ -76,7 +75,7 @@ func appendAudit(out []byte, key, value string) []byte {
 	out = append(out, ' ')
 	out = append(out, key...)
 	out = append(out, '=', '"')
-	out = append(out, strings.Map(auditRune, strings.ToValidUTF8(value, "\uFFFD"))...)
+	out = append(out, strings.Map(auditRune, value)...)
 	return append(out, '"')
 }
 

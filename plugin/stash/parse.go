@@ -2,10 +2,9 @@ package stash
 
 import (
 	"fmt"
-	"regexp"
+	"math"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -25,14 +24,10 @@ type ParsedEvent struct {
 	Fields winnow.Fields
 }
 
-var lineBreaker = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\r?\n` + regexp.QuoteMeta(breaker) + `\r?\n`)
-})
-
 // Parse reads a stash file the way splunkd does: header on the first line, events between the
 // breakers. It is the other half of [File.Bytes], for a fake splunkd and for tests.
 func Parse(data []byte) (*Parsed, error) {
-	parts := lineBreaker().Split(string(data), -1)
+	parts := split(string(data))
 	header, ok := strings.CutPrefix(strings.TrimRight(parts[0], "\r\n"), headerMark)
 	if !ok || strings.Contains(header, "\n") {
 		return nil, fmt.Errorf("stash file does not start with one line of %s", headerMark)
@@ -53,6 +48,26 @@ func Parse(data []byte) (*Parsed, error) {
 		p.Events = append(p.Events, e)
 	}
 	return p, nil
+}
+
+// split cuts at every breaker that has a line of its own.
+func split(text string) []string {
+	const start = "\n" + breaker
+	var parts []string
+	for from := 0; ; {
+		at := strings.Index(text[from:], start)
+		if at < 0 {
+			return append(parts, text)
+		}
+		at += from
+		rest, ok := strings.CutPrefix(strings.TrimPrefix(text[at+len(start):], "\r"), "\n")
+		if !ok {
+			from = at + 1
+			continue
+		}
+		parts = append(parts, strings.TrimSuffix(text[:at], "\r"))
+		text, from = rest, 0
+	}
 }
 
 func parseEvent(text string) (ParsedEvent, error) {
@@ -89,7 +104,7 @@ func ParseEvent(text string) (time.Time, winnow.Fields, error) {
 		}
 		pairs = strings.TrimPrefix(rest, ", ")
 	}
-	return time.UnixMilli(int64(seconds*1000 + 0.5)).UTC(), fields, nil
+	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC(), fields, nil
 }
 
 // pair takes key="value" from the front of text, with \\ and \" as escapes.
