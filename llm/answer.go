@@ -128,11 +128,21 @@ func (k *checker) threeLines(c *winnow.Case) {
 	}
 }
 
+// plain reports whether a text is printable ASCII: the common case, told without decoding runes.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // oneLine replaces line breaks, controls and invisible characters by spaces, so that a text
 // cannot draw lines of its own in whatever shows it.
 func oneLine(s string) string {
 	odd := func(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) }
-	if strings.IndexFunc(s, odd) < 0 {
+	if plain(s) || strings.IndexFunc(s, odd) < 0 {
 		return strings.TrimSpace(s)
 	}
 	return strings.TrimSpace(strings.Map(func(r rune) rune {

@@ -3,6 +3,7 @@ package llm
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/winnow-soc/winnow"
 )
@@ -13,7 +14,13 @@ import (
 type Facts struct {
 	families []*family
 	windows  map[string]*window
+
+	mu   sync.Mutex
+	seen map[string][]bool // families that cover a search by its name
 }
+
+// maxSeen bounds how many searches are remembered. A site has some thousands at most.
+const maxSeen = 20_000
 
 // family is a group of searches and the facts they accept.
 type family struct {
@@ -46,9 +53,9 @@ func (f *Facts) Find(in Input) []Fact {
 	}
 	c := &Case{Alert: in.Alert, Fields: in.Fields, Lists: in.Lists}
 	var out []Fact
-	search := strings.ToLower(in.Alert.SearchName)
-	for _, fam := range f.families {
-		if !fam.covers(search, in.Alert.Fields["sourcetype"]) {
+	covered := f.covering(in.Alert.SearchName)
+	for i, fam := range f.families {
+		if !covered[i] && !matchAny(fam.sourcetypes, in.Alert.Fields["sourcetype"]...) {
 			continue
 		}
 		for _, ft := range fam.facts {
@@ -147,18 +154,38 @@ func judgedBenign(c *Case, people PersonVerdicts, fields []string) bool {
 	return err == nil && ok
 }
 
+// covering tells of each family whether it covers the search by its name.
+func (f *Facts) covering(search string) []bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, ok := f.seen[search]; ok {
+		return c
+	}
+	c := make([]bool, len(f.families))
+	for i, fam := range f.families {
+		c[i] = matchAny(fam.searches, search)
+	}
+	if f.seen == nil || len(f.seen) >= maxSeen {
+		f.seen = map[string][]bool{}
+	}
+	f.seen[search] = c
+	return c
+}
+
 // covers reports whether the family speaks of a search, by its name or by sourcetype.
 func (f *family) covers(search string, sourcetypes []string) bool {
-	for _, g := range f.searches {
-		if globMatch(g, search) {
-			return true
-		}
+	return matchAny(f.searches, search) || matchAny(f.sourcetypes, sourcetypes...)
+}
+
+// matchAny reports whether a glob matches one of the values, letter case aside.
+func matchAny(globs []string, values ...string) bool {
+	if len(globs) == 0 {
+		return false
 	}
-	for _, g := range f.sourcetypes {
-		for _, st := range sourcetypes {
-			if globMatch(g, strings.ToLower(st)) {
-				return true
-			}
+	for _, v := range values {
+		v = strings.ToLower(v)
+		if slices.ContainsFunc(globs, func(g string) bool { return globMatch(g, v) }) {
+			return true
 		}
 	}
 	return false

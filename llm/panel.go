@@ -122,6 +122,10 @@ func (r *run) vote(ctx context.Context) error {
 	blind := r.c.blind()
 	var wg sync.WaitGroup
 	for i, a := range agents {
+		if a.Model.Source() == winnow.SourceOffline {
+			seats[i].fill(ctx, r, a, blind) // waits for nothing, so a goroutine costs more than it saves
+			continue
+		}
 		wg.Go(func() { seats[i].fill(ctx, r, a, blind) })
 	}
 	wg.Wait()

@@ -64,7 +64,7 @@ func (s *scanner) near(ps *patternSet, sp *span, p int, text string, i int) {
 
 // try runs the pattern over a span. One sign of a kind is enough for an alert.
 func (s *scanner) try(ps *patternSet, sp *span, p int, text string) {
-	if sp.found || sp.to == 0 {
+	if sp.found || sp.to == 0 || !strings.Contains(text[sp.from:sp.to], ps.list[p].needs) {
 		return
 	}
 	if m := ps.expr(p).FindStringIndex(text[sp.from:sp.to]); m != nil {

@@ -81,11 +81,13 @@ var identityTable = []heuristic{
 	},
 	{
 		name: "only read", vote: winnow.VoteSafe, confidence: 62, fields: []string{"readOnly", "what"},
-		when: func(v *view) bool {
-			return v.is("readOnly", "true") && containsAny(strings.ToLower(v.c.Alert.SearchName),
-				[]string{"modif", "delet", "creat", "updat", "disabl", "changed"})
-		},
+		when:   func(v *view) bool { return v.is("readOnly", "true") && v.asksFor()&^reads != 0 },
 		reason: "{what} reads, the search is about a change",
+	},
+	{
+		name: "another deed", vote: winnow.VoteSafe, confidence: 58, fields: []string{"what"},
+		when:   func(v *view) bool { return v.asksFor() != 0 && v.deed() != 0 && v.asksFor()&v.deed() == 0 },
+		reason: "{what} is not what the search is about",
 	},
 	{
 		name: "refused", vote: winnow.VoteSafe, confidence: 58, fields: []string{"result", "user", "what"},
@@ -124,8 +126,7 @@ func loggingOff(v *view) bool {
 		"disassociatefrommasteraccount", "google.logging.v2.configservicev2.deletesink", "user.session.logging.disable":
 		return true
 	}
-	return strings.Contains(v.what, "insights/diagnosticsettings/delete") ||
-		v.says("audit log cleared", "event log cleared", "audit policy disabled", "auditd stopped", "tamper protection disabled")
+	return v.shows("insights/diagnosticsettings/delete", "audit log cleared", "event log cleared", "audit policy disabled", "auditd stopped", "tamper protection disabled")
 }
 
 func lastingAccess(v *view) bool {

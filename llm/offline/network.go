@@ -17,14 +17,14 @@ var networkTable = []heuristic{
 	{
 		name: "command and control", vote: winnow.VoteMalicious, confidence: 85, fields: []string{"what", "src", "dest"},
 		when: func(v *view) bool {
-			return v.says("c&cactivity", "command and control", "beacon", "c2 ", " c2", "cobalt strike")
+			return !v.stopped() && v.shows("c&cactivity", "command and control", "c2 beacon", "c2 traffic", "beacon activity", "cobalt strike")
 		},
 		reason: "the product recognised a connection to a controller: {what}",
 	},
 	{
 		name: "cloud backdoor", vote: winnow.VoteMalicious, confidence: 85, fields: []string{"what", "dest"},
 		when: func(v *view) bool {
-			return v.says("backdoor:", "trojan:", "cryptocurrency:", "impact:ec2", "exfiltration:s3/malicious")
+			return v.shows("backdoor:", "trojan:", "cryptocurrency:", "impact:ec2", "exfiltration:s3/malicious")
 		},
 		reason: "the provider reports a compromised resource: {what}",
 	},

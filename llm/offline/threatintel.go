@@ -111,6 +111,13 @@ var threatIntelTable = []heuristic{
 		reason: "the search is about {technique}, which leaves little time",
 	},
 	{
+		name: "nothing known, nothing done", vote: winnow.VoteSafe, confidence: 55, fields: []string{"result", "readOnly", "what"},
+		when: func(v *view) bool {
+			return v.stopped() || v.is("readOnly", "true") || (v.deed() == reads && v.asksFor()&^reads != 0)
+		},
+		reason: "nothing known to be bad in it, and it changed nothing",
+	},
+	{
 		name: "antivirus test file", vote: winnow.VoteSafe, confidence: 75, fields: []string{"file_hash"},
 		when: func(v *view) bool {
 			return v.is("file_hash", "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f", "44d88612fea8a8f36de82e1278abb02f")

@@ -12,11 +12,13 @@ import (
 
 // view is a case as the heuristics see it: concepts instead of every product's field names.
 type view struct {
-	c *llm.Case
-	// what is what the search and the product say happened, and words what the alert's free
-	// text says, both in lower case. The second is an attacker's to write.
-	what, words string
-	result      result
+	c      *llm.Case
+	result result
+
+	// In lower case, once they are asked for: the search's name, what the product says happened,
+	// and the alert's free text. The last is an attacker's to write.
+	search, what, words string
+	read                bool
 }
 
 // maxWords bounds how much free text is looked at, in bytes.
@@ -24,12 +26,21 @@ const maxWords = 8 << 10
 
 func newView(c *llm.Case) *view {
 	v := &view{c: c}
+	v.result = v.readResult()
+	return v
+}
+
+// texts gathers what words are looked for in.
+func (v *view) texts() *view {
+	if v.read {
+		return v
+	}
+	v.read = true
 	var what, words strings.Builder
-	what.WriteString(c.Alert.SearchName)
 	v.join(&what, concepts["what"])
 	v.join(&words, freeText)
+	v.search = strings.ToLower(v.c.Alert.SearchName)
 	v.what, v.words = strings.ToLower(what.String()), strings.ToLower(words.String())
-	v.result = v.readResult()
 	return v
 }
 
@@ -72,11 +83,17 @@ func (v *view) is(concept string, values ...string) bool {
 	return got != "" && slices.ContainsFunc(values, func(w string) bool { return strings.EqualFold(got, w) })
 }
 
-// says reports whether search and product speak of one of the words.
-func (v *view) says(words ...string) bool { return containsAny(v.what, words) }
+// says reports whether search or product speak of one of the words. A search's name tells what
+// it looks for, not what it found: for a strong vote more is needed.
+func (v *view) says(words ...string) bool {
+	v.texts()
+	return containsAny(v.search, words) || containsAny(v.what, words)
+}
 
-// shows reports whether one of the words is in the alert's free text, or in what the product says.
+// shows reports whether one of the words is in the alert's free text, or in what the product
+// says happened.
 func (v *view) shows(words ...string) bool {
+	v.texts()
 	return containsAny(v.words, words) || containsAny(v.what, words)
 }
 
