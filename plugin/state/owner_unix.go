@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -57,9 +57,14 @@ func ownerOf(path string) (int, error) {
 	return int(st.Uid), nil
 }
 
+// userName looks a user up in /etc/passwd, or returns #UID, which sudo takes as well. The package
+// os/user would link the C library where cgo is on, and make every start slower.
 func userName(uid int) string {
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return u.Username
+	text, _ := os.ReadFile("/etc/passwd")
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(line, ":"); len(f) > 2 && f[2] == strconv.Itoa(uid) {
+			return f[0]
+		}
 	}
 	return "#" + strconv.Itoa(uid)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
@@ -33,36 +34,36 @@ func (d *Deployment) Init() error {
 // initialise writes what a new state begins with. The secret comes last: where it is, the
 // suspensions have been, so that a suspensions file that is missing is known to be lost.
 func (d *Deployment) initialise() error {
-	path := d.Path("suspensions.json")
-	if _, err := os.Lstat(path); missing(err) {
-		if err := WriteFile(path, (&allowlist.Suspensions{}).Encode()); err != nil {
-			return fmt.Errorf("make suspensions file: %w", err)
-		}
+	if err := create(d.Path("suspensions.json"), (&allowlist.Suspensions{}).Encode()); err != nil {
+		return fmt.Errorf("make suspensions file: %w", err)
 	}
-	return d.makeSecret()
-}
-
-// makeSecret writes a complete secret beside its place and links it there: link fails when
-// another process was first, and no process ever reads half a secret.
-func (d *Deployment) makeSecret() error {
-	path := d.Path("secret.key")
-	f, err := os.CreateTemp(d.State, ".tmp-*")
-	if err != nil {
-		return fmt.Errorf("make secret: %w", err)
-	}
-	defer discard(f)
 	secret := make([]byte, winnow.KeySize)
 	rand.Read(secret) //nolint:errcheck // it never fails: the program ends where there is no randomness
-	if _, err := f.Write(secret); err != nil {
+	if err := create(d.Path("secret.key"), secret); err != nil {
 		return fmt.Errorf("make secret: %w", err)
+	}
+	return nil
+}
+
+// create writes a file unless there is one. The whole file is written beside its place and linked
+// there: of several processes the first wins, and none ever reads a part or replaces what another
+// has since written.
+func create(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer discard(f)
+	if _, err := f.Write(data); err != nil {
+		return err
 	}
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("make secret: %w", err)
+		return err
 	}
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make secret: %w; the state folder must be on a file system with hard links", err)
+		return fmt.Errorf("%w; the state folder must be on a file system with hard links", err)
 	}
-	return SyncFolder(d.State)
+	return SyncFolder(filepath.Dir(path))
 }
 
 // Keys reads the deployment's secret and derives its keys.

@@ -74,6 +74,17 @@ func TestManyProcessesMakeOneSecret(t *testing.T) {
 	}
 }
 
+func TestInitKeepsWhatIsThere(t *testing.T) {
+	d := &state.Deployment{State: t.TempDir()}
+	write(t, d.Path("suspensions.json"), "kept")
+	if err := d.Init(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(d.Path("suspensions.json")); err != nil || string(got) != "kept" {
+		t.Errorf("suspensions are %q, %v", got, err)
+	}
+}
+
 func TestInitMakesPrivateFoldersAndKeepsTheSecret(t *testing.T) {
 	d := &state.Deployment{State: filepath.Join(t.TempDir(), "state")}
 	first, err := initAndSign(d)
