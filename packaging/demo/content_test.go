@@ -74,11 +74,7 @@ func TestRulesDropTheNoiseAndNothingElse(t *testing.T) {
 
 func decide(t *testing.T, set *rules.Set, d Dispatch, r Row) (rule string, dropped bool) {
 	t.Helper()
-	base := winnow.ParseSeverity(winnow.ScaleSplunkAlert, d.Severity)
-	for _, word := range r.Fields["severity"] {
-		base = base.Max(winnow.ParseSeverity(winnow.ScaleWords, word))
-	}
-	a := &winnow.Alert{SearchName: d.SearchName, App: d.App, Owner: d.Owner, Severity: base, Time: d.At, Received: now, Fields: r.Fields}
+	a := d.alert(r)
 	for _, r := range set.For(d.SearchName) {
 		matched, err := r.Match(a)
 		if err != nil {

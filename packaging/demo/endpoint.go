@@ -13,7 +13,7 @@ func (d *day) endpointNoise() {
 			"deployrun.exe", `C:\Windows\CCM\deployrun.exe /quiet /package:4711`, "ccmexec.exe", approvedTool)
 	})
 	d.times(28, func(ago time.Duration) {
-		d.antivirus(ago, ExpectDrop, d.workstation(pick(d, vpnUsers)), pick(d, mirrors), "2001", "Antivirus signature update failed")
+		d.antivirus(ago, ExpectDrop, d.addr("10.20.2."), pick(d, mirrors), "2001", "Antivirus signature update failed")
 	})
 }
 
@@ -24,7 +24,10 @@ func (d *day) endpointOpen() {
 			"powershell.exe", `powershell.exe -NoProfile -File C:\Admin\inventory.ps1`, "explorer.exe", d.hex(64))
 	})
 	d.times(3, func(ago time.Duration) { // not our mirror
-		d.antivirus(ago, ExpectPass, d.workstation(pick(d, officeUsers)), "192.0.2.200", "2001", "Antivirus signature update failed")
+		d.antivirus(ago, ExpectPass, d.addr("10.20.2."), "192.0.2.200", "2001", "Antivirus signature update failed")
+	})
+	d.times(6, func(ago time.Duration) { // our mirror, but another message than the rule is about
+		d.antivirus(ago, ExpectPass, d.addr("10.20.2."), pick(d, mirrors), "2003", "Antivirus engine update failed")
 	})
 }
 
@@ -40,8 +43,8 @@ func (d *day) detection(ago time.Duration, want Expected, severity, user, host, 
 }
 
 // antivirus is an event of the antivirus client.
-func (d *day) antivirus(ago time.Duration, want Expected, host, server, id, text string) {
+func (d *day) antivirus(ago time.Duration, want Expected, client, server, id, text string) {
 	d.happen(antivirusUpdate, ago, want,
-		"dest", host, "src", server, "signature_id", id, "signature", text, "EventCode", id,
+		"src", client, "dest", server, "dest_port", "443", "signature_id", id, "signature", text, "EventCode", id,
 		"severity", "informational", "error_code", "0x80072ee7", "action", "failure")
 }

@@ -49,8 +49,8 @@ func (d *day) ids(ago time.Duration, want Expected, srcNet, dest, id, signature,
 		"src", src, "src_port", port, "dest", dest, "dest_port", "80", "transport", "tcp", "app_proto", "http",
 		"signature", signature, "signature_id", id, "category", category, "severity", severity,
 		"alert.severity", level, "alert.signature", signature, "action", "allowed", "dvc", "ids-sensor-2", "flow_id", flow,
-		"_raw", fmt.Sprintf(`{"event_type":"alert","flow_id":%d,"src_ip":%q,"src_port":%d,"dest_ip":%q,"dest_port":80,"proto":"TCP","alert":{"signature_id":%s,"signature":%q,"severity":%s}}`,
-			flow, src, port, dest, id, signature, level),
+		"_raw", fmt.Sprintf(`{"event_type":"alert","flow_id":%d,"src_ip":%q,"src_port":%d,"dest_ip":%q,"dest_port":80,"proto":"TCP",`+
+			`"alert":{"signature_id":%s,"signature":%q,"severity":%s}}`, flow, src, port, dest, id, signature, level),
 	}, more...)...)
 }
 

@@ -19,31 +19,33 @@ type search struct {
 // The searches. Each reads one kind of log.
 var (
 	impossibleTravel = &search{name: "Impossible Travel", severity: "3", every: time.Hour, perResult: true,
-		fixed: [][2]string{{"sourcetype", "OktaIM2:log"}, {"app", "okta"}, {"eventType", "user.session.start"}, {"outcome.result", "SUCCESS"}}}
+		fixed: [][2]string{{"sourcetype", "OktaIM2:log"}, {"app", "okta"}, {"annotations.mitre_attack", "T1078"},
+			{"eventType", "user.session.start"}, {"outcome.result", "SUCCESS"}}}
 	mfaFatigue = &search{name: "MFA Fatigue", severity: "3", every: time.Hour, perResult: true,
-		fixed: [][2]string{{"sourcetype", "azure:monitor:aad"}, {"app", "entra"}, {"signature", "Repeated MFA prompts"}}}
+		fixed: [][2]string{{"sourcetype", "azure:monitor:aad"}, {"app", "entra"}, {"annotations.mitre_attack", "T1621"}, {"signature", "Repeated MFA prompts"}}}
 	bruteForce = &search{name: "Brute Force", severity: "3", every: time.Hour, perResult: true,
-		fixed: [][2]string{{"sourcetype", "XmlWinEventLog"}, {"app", "win:remote"}, {"EventCode", "4625"}}}
-	serviceLogon = &search{name: "Service Account Logon", severity: "2", every: 2 * time.Hour,
-		fixed: [][2]string{{"sourcetype", "XmlWinEventLog"}, {"EventCode", "4624"}, {"action", "success"}}}
+		fixed: [][2]string{{"sourcetype", "XmlWinEventLog"}, {"app", "win:remote"}, {"annotations.mitre_attack", "T1110"}, {"EventCode", "4625"}}}
+	serviceLogon = &search{name: "Service Account Logon", severity: "1", every: 2 * time.Hour,
+		fixed: [][2]string{{"sourcetype", "XmlWinEventLog"}, {"EventCode", "4624"}, {"annotations.mitre_attack", "T1078"}, {"action", "success"}}}
 	portScan = &search{name: "Port Scan", severity: "3", every: 2 * time.Hour,
-		fixed: [][2]string{{"sourcetype", "pan:traffic"}, {"transport", "tcp"}, {"vendor_product", "Palo Alto Networks Firewall"}}}
+		fixed: [][2]string{{"sourcetype", "pan:traffic"}, {"transport", "tcp"}, {"annotations.mitre_attack", "T1046"},
+			{"vendor_product", "Palo Alto Networks Firewall"}}}
 	idsAlert = &search{name: "IDS Alert", severity: "2", every: 2 * time.Hour,
 		fixed: [][2]string{{"sourcetype", "suricata"}, {"event_type", "alert"}, {"ids_type", "network"}, {"vendor_product", "Suricata"}}}
 	dnsTunnel = &search{name: "DNS Tunnel", severity: "3", every: 2 * time.Hour,
-		fixed: [][2]string{{"sourcetype", "zeek:dns"}, {"dest_port", "53"}, {"transport", "udp"}}}
+		fixed: [][2]string{{"sourcetype", "zeek:dns"}, {"dest_port", "53"}, {"annotations.mitre_attack", "T1071.004"}, {"transport", "udp"}}}
 	edrDetection = &search{name: "EDR Detection", severity: "3", every: time.Hour, perResult: true,
 		fixed: [][2]string{{"sourcetype", "CrowdStrike:Event:Streams:JSON"}, {"vendor_product", "CrowdStrike Falcon"}}}
-	antivirusUpdate = &search{name: "Antivirus Update", severity: "1", every: 2 * time.Hour,
+	antivirusUpdate = &search{name: "Antivirus Software Update", severity: "1", every: 2 * time.Hour,
 		fixed: [][2]string{{"sourcetype", "XmlWinEventLog:Microsoft-Windows-Windows Defender/Operational"}, {"vendor_product", "Microsoft Defender Antivirus"}}}
 	guardDuty = &search{name: "GuardDuty Finding", severity: "3", every: time.Hour, perResult: true,
 		fixed: [][2]string{{"sourcetype", "aws:cloudwatch:guardduty"}, {"vendor_product", "AWS GuardDuty"}, {"detail-type", "GuardDuty Finding"},
 			{"detail.schemaVersion", "2.0"}, {"detail.service.serviceName", "guardduty"}, {"detail.accountId", account}, {"vendor_account", account}}}
-	cloudAudit = &search{name: "Cloud Audit Change", severity: "3", every: time.Hour,
+	cloudAudit = &search{name: "AWS Audit Change", severity: "3", every: time.Hour,
 		fixed: [][2]string{{"sourcetype", "aws:cloudtrail"}, {"vendor_product", "AWS CloudTrail"}, {"eventVersion", "1.11"}, {"recipientAccountId", account},
 			{"vendor_account", account}}}
 	mailForwarding = &search{name: "Mail Forwarding Rule", severity: "3", every: 2 * time.Hour, perResult: true,
-		fixed: [][2]string{{"sourcetype", "o365:management:activity"}, {"Workload", "Exchange"}, {"ResultStatus", "True"}}}
+		fixed: [][2]string{{"sourcetype", "o365:management:activity"}, {"Workload", "Exchange"}, {"annotations.mitre_attack", "T1114.003"}, {"ResultStatus", "True"}}}
 	containerAlert = &search{name: "Container Runtime Alert", severity: "2", every: 2 * time.Hour, perResult: true,
 		fixed: [][2]string{{"sourcetype", "falco"}, {"source", "syscall"}, {"vendor_product", "Falco"}}}
 

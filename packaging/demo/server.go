@@ -24,6 +24,9 @@ func (d *day) serverOpen() {
 	d.times(3, func(ago time.Duration) { // the right account from the wrong machine
 		d.logon(ago, ExpectPass, pick(d, backupAccounts), d.addr("10.20.2."), "srv-sql-02", "3")
 	})
+	d.times(6, func(ago time.Duration) { // known jobs, which nobody wrote a rule for
+		d.logon(ago, ExpectPass, pick(d, jobAccounts), pick(d, jobHosts), "srv-files-01", "3")
+	})
 	d.times(2, func(ago time.Duration) {
 		user := pick(d, officeUsers)
 		d.forward(ago, ExpectPass, user, d.addr("10.20.2."), "Set-Mailbox", user+"@private-mail.example")

@@ -18,6 +18,9 @@ var (
 	backups   = []string{"10.20.5.10", "10.20.5.11", "10.20.5.12"}
 	cities    = []city{{"Lisbon", "Portugal"}, {"Oslo", "Norway"}, {"Vienna", "Austria"}, {"Dublin", "Ireland"}, {"Warsaw", "Poland"}}
 
+	jobHosts = []string{"10.20.7.20", "10.20.7.21"}
+
+	jobAccounts     = []string{"svc-inventory", "svc-print"}
 	serviceAccounts = []string{"svc-reporting", "svc-inventory", "svc-print"}
 	backupAccounts  = []string{"svc-backup", "svc-backup-sql"}
 	automationRoles = []string{"terraform-deploy", "cluster-autoscaler"}
