@@ -22,7 +22,8 @@ func (d *day) breakIn() {
 		"object", "backup-admin", "object_category", "access key")
 	d.change(hour(5.4), real, "backup-admin", attacker, "ec2.amazonaws.com", "AuthorizeSecurityGroupIngress", "aws-cli/2.31.5", "source_range", "0.0.0.0/0")
 	d.change(hour(5.3), real, "backup-admin", attacker, "cloudtrail.amazonaws.com", "StopLogging", "aws-cli/2.31.5")
-	d.change(hour(4.9), real, "root", attacker, "signin.amazonaws.com", "ConsoleLogin", browser, "additionalEventData.MFAUsed", "No")
+	d.change(hour(4.9), real, "root", attacker, "signin.amazonaws.com", "ConsoleLogin", browser,
+		"additionalEventData.MFAUsed", "No", "responseElements.ConsoleLogin", "Success")
 	d.finding(hour(4.2), real, "Exfiltration:S3/AnomalousBehavior", 8, "corp-customer-exports", attacker, "corp-customer-exports",
 		"An identity read objects from a bucket in an unusual way.", "user", "backup-admin", "detail.resource.accessKeyDetails.userName", "backup-admin")
 	d.finding(hour(4.0), real, "UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom", 8, "backup-admin", attacker, account,

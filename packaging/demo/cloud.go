@@ -25,7 +25,7 @@ func (d *day) cloudOpen() {
 			"Public access block was switched off for a bucket.")
 	})
 	d.times(5, func(ago time.Duration) {
-		d.change(ago, ExpectPass, pick(d, officeUsers), d.addr("10.20.2."), "signin.amazonaws.com", "ConsoleLogin", browser, "additionalEventData.MFAUsed", "Yes")
+		d.change(ago, ExpectPass, pick(d, officeUsers), d.addr("10.20.2."), "signin.amazonaws.com", "ConsoleLogin", browser, "additionalEventData.MFAUsed", "Yes", "responseElements.ConsoleLogin", "Success")
 	})
 	d.times(2, func(ago time.Duration) { // the right role, but it opens a port to everybody
 		d.change(ago, ExpectPass, "terraform-deploy", pick(d, ciRunners), "ec2.amazonaws.com", "AuthorizeSecurityGroupIngress", terraform,

@@ -101,3 +101,28 @@ func TestWrittenContentLoadsLater(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The escalate list that is shipped comes before all rules: it finds parts of the attack, and
+// leaves the noise to the rules.
+func TestEscalateListFindsPartsOfTheAttack(t *testing.T) {
+	escalate, err := rules.LoadEscalate(rules.Options{Now: now}, filepath.Join("..", "app", "default", "escalate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, d := range Dispatches(1, now) {
+		for _, r := range d.Rows {
+			id, ok := escalate.Match(d.alert(r))
+			if ok && r.Expected != ExpectEscalate {
+				t.Errorf("%s: entry %s matches an alert that is to be %s: %.300v", d.SearchName, id, r.Expected, r.Fields)
+			}
+			if ok {
+				found[id] = true
+			}
+		}
+	}
+	t.Logf("entries that match the attack: %v", found)
+	if len(found) < 3 {
+		t.Errorf("only %v match the attack", found)
+	}
+}
