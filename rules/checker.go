@@ -22,6 +22,8 @@ type checker struct {
 	over    *term // the list whose elements # means, nil outside of any, all, none, one and count
 	negated bool  // under an odd number of not
 	chained map[ast.Node]bool
+
+	patterns map[string]*pattern // the same expression is often asked of several fields
 }
 
 func fail(n ast.Node, hint, format string, args ...any) error {

@@ -3,7 +3,6 @@ package rules
 import (
 	"fmt"
 	"net/netip"
-	"regexp/syntax"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -251,22 +250,17 @@ func (c *checker) matches(n *ast.BinaryNode, a *atom) (err error) {
 	if a.left.kind != termText {
 		return fail(n, "", "matches wants a field on its left")
 	}
-	a.right, err = c.pattern(n.Right, "matches")
-	if err != nil {
+	if a.right, err = c.pattern(n.Right, "matches"); err != nil {
 		return err
 	}
-	re, err := syntax.Parse(a.right.text, syntax.Perl)
-	if err != nil {
-		return fail(n.Right, "", "bad regular expression: %v", err)
+	text := a.right.text
+	if a.re = c.patterns[text]; a.re != nil {
+		return nil
 	}
-	prog, err := syntax.Compile(re.Simplify())
-	if err != nil {
-		return fail(n.Right, "", "bad regular expression: %v", err)
+	if a.re, err = newPattern(text); err != nil {
+		return fail(n.Right, "", "%v", err)
 	}
-	if len(prog.Inst) > maxRegexpProgram {
-		return fail(n.Right, "put the values in a list", "the regular expression compiles to %d instructions, more than %d",
-			len(prog.Inst), maxRegexpProgram)
-	}
+	c.patterns[text] = a.re
 	return nil
 }
 

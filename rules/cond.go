@@ -30,6 +30,7 @@ type atom struct {
 	left, right *term
 	texts       []string       // in ["a", "b"]
 	numbers     []float64      // in [1, 2]
+	re          *pattern       // matches
 	list        *List          // in lists.l, cidr(x, lists.l)
 	networks    []netip.Prefix // cidr(x, "10.0.0.0/8")
 	body        *cond          // of any, all, none, one over left

@@ -68,7 +68,7 @@ func parseCondition(text string, v vocabulary) (*condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{vocabulary: v, index: map[slot]int{}, chained: map[ast.Node]bool{}}
+	c := &checker{vocabulary: v, index: map[slot]int{}, chained: map[ast.Node]bool{}, patterns: map[string]*pattern{}}
 	if err := c.count(tree); err != nil {
 		return nil, err
 	}

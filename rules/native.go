@@ -2,7 +2,6 @@ package rules
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -46,8 +45,8 @@ func (a *atom) bareTest() textTest {
 		pattern := a.right.text
 		return short(func(v string) truth { return truthOf(matchGlob(pattern, v)) })
 	case "matches":
-		re := regexp.MustCompile(a.right.text) // parsed before, by the checker
-		return short(func(v string) truth { return truthOf(re.MatchString(v)) })
+		re := a.re
+		return short(func(v string) truth { return truthOf(re.match(v)) })
 	case "cidr":
 		return a.cidrTest()
 	}

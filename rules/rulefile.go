@@ -341,6 +341,9 @@ func (d *document) condition(n *yaml.Node, text string, v vocabulary) *condition
 		d.fail(n, "", "%v", err)
 		return nil
 	}
+	if ce.hint == "" && strings.Contains(ce.msg, "EOF") && strings.Contains(n.LineComment, "#") {
+		ce.hint = "YAML takes what follows # as a comment: quote the condition"
+	}
 	line, column := d.locate(n, ce.at)
 	d.failAt(line, column, ce.hint, ce.msg)
 	return nil
