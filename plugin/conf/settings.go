@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"slices"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -171,4 +172,9 @@ func (s *Settings) Searches(yield func(string, Search) bool) {
 			return
 		}
 	}
+}
+
+// EnabledSinks returns the sinks that are not disabled, in the order of the file.
+func (s *Settings) EnabledSinks() []Sink {
+	return slices.DeleteFunc(slices.Clone(s.Sinks), func(k Sink) bool { return k.Disabled })
 }

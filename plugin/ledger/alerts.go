@@ -167,15 +167,20 @@ func (t *Tx) Alert(id string) (Entry, error) {
 
 // Record returns the current record of an alert.
 func (t *Tx) Record(id string) (winnow.Record, error) {
-	var body []byte
-	found, err := t.get("SELECT record FROM alerts WHERE id = ?", []any{id}, &body)
+	body, err := t.RecordJSON(id)
 	if err != nil {
 		return winnow.Record{}, err
 	}
-	if !found {
-		return winnow.Record{}, fmt.Errorf("%w: %s", ErrNotFound, id)
-	}
 	return DecodeRecord(body)
+}
+
+// RecordJSON returns the current record of an alert as it is kept: one JSON object.
+func (t *Tx) RecordJSON(id string) (body []byte, err error) {
+	found, err := t.get("SELECT record FROM alerts WHERE id = ?", []any{id}, &body)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+	return body, err
 }
 
 // History returns the records that an alert had before the current one, oldest first.
@@ -203,18 +208,8 @@ func DecodeRecord(body []byte) (winnow.Record, error) {
 	return r, nil
 }
 
-// EachRecord calls f with the JSON of every current record in the order of IDs, which is the
-// order in which the alerts were received. The bytes are valid during the call.
-func (t *Tx) EachRecord(f func(id string, record []byte) error) error {
-	return t.each("SELECT id, record FROM alerts ORDER BY id", nil, func(scan func(...any) error) error {
-		var id string
-		var body []byte
-		if err := scan(&id, &body); err != nil {
-			return err
-		}
-		return f(id, body)
-	})
-}
+// IDs returns the IDs of all alerts in the order in which they were received.
+func (t *Tx) IDs() ([]string, error) { return t.ids("SELECT id FROM alerts ORDER BY id") }
 
 // micro and timeOf convert times to the file's unit. The zero time is 0.
 func micro(t time.Time) int64 {
@@ -234,4 +229,10 @@ func timeOf(us int64) time.Time {
 // SetNotable notes that a notable event stands for the alert, so that no second one is written.
 func (t *Tx) SetNotable(id string) error {
 	return t.exec("UPDATE alerts SET notable = 1 WHERE id = ?", id)
+}
+
+// Any reports whether the ledger holds an alert at all.
+func (t *Tx) Any() (bool, error) {
+	var one int
+	return t.get("SELECT 1 FROM alerts LIMIT 1", nil, &one)
 }

@@ -30,3 +30,9 @@ func (t *Tx) Tallies(f func(Tally)) error {
 			return nil
 		})
 }
+
+// FirstWith returns the newest alert with a state and a source of its verdict, "" when there is none.
+func (t *Tx) FirstWith(state winnow.State, source winnow.Source) (id string, err error) {
+	_, err = t.get("SELECT id FROM alerts WHERE state = ? AND source = ? ORDER BY id DESC LIMIT 1", []any{state, source}, &id)
+	return id, err
+}

@@ -191,3 +191,15 @@ func (t *Tx) Reviews(id string) ([]Review, error) {
 		})
 	return out, err
 }
+
+// Verdict returns the verdict kept under a key, valid or not.
+func (t *Tx) Verdict(key cache.Key) (e cache.Entry, found bool, err error) {
+	var body []byte
+	if found, err = t.get("SELECT entry FROM verdicts WHERE key = ?", []any{key[:]}, &body); err != nil || !found {
+		return e, false, err
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return e, false, fmt.Errorf("ledger: decode verdict: %w", err)
+	}
+	return e, true, nil
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/allowlist"
+	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/llm/offline"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/state"
+	"github.com/winnow-soc/winnow/plugin/triage"
+)
+
+// parts is a deployment put together: what the worker and `winnow triage` run on.
+type parts struct {
+	*state.Deployment
+
+	keys     *winnow.Keys
+	gate     *allowlist.Gate
+	pipeline *llm.Pipeline
+	facts    *llm.Facts
+	ledger   *ledger.Ledger
+}
+
+// assemble opens everything of a deployment but its ledger. What is wrong with rules or lists is
+// told and makes the gate drop less; everything else that is wrong is an error.
+func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
+	if err := d.Init(); err != nil {
+		return nil, err
+	}
+	keys, err := d.Keys()
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{Deployment: d, keys: keys}
+	if p.gate, err = openGate(d, keys, now); err != nil {
+		for _, e := range flatten(err) {
+			g.note("warning: %s", plain(e.Error()))
+		}
+	}
+	if off, err := d.GateOff(); off || err != nil {
+		p.gate.Blind = winnow.ReasonGateOff
+	}
+	if p.facts, err = llm.LoadFacts(d.FactsPaths()...); err != nil {
+		return nil, usage(err)
+	}
+	p.pipeline, err = openPipeline(d, p.facts)
+	return p, err
+}
+
+func openGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (*allowlist.Gate, error) {
+	return allowlist.Open(allowlist.Config{
+		RulePaths: d.RulePaths(), ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
+		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
+		Trusted: d.Trusted, Fields: d.Fields, Keys: keys,
+		ListShrink: d.Settings.Gate.ListShrink, Canary: d.Settings.Gate.Canary, Now: now,
+	})
+}
+
+// openPipeline puts stages and panel together as winnow.conf says. Every brain of this version is
+// the offline one.
+func openPipeline(d *state.Deployment, facts *llm.Facts) (*llm.Pipeline, error) {
+	catalogue, err := readCatalogue(d.Default("attack.csv"))
+	if err != nil {
+		return nil, usage(err)
+	}
+	s := d.Settings
+	brains := brains{settings: s, offline: offline.New(catalogue)}
+	o := llm.Options{
+		Enrich: brains.of(s.Stages["enrich"].Model), Correlate: brains.of(s.Stages["correlate"].Model),
+		Classify: brains.of(s.Stages["classify"].Model), Catalogue: catalogue, Facts: facts,
+		Panel: llm.Panel{
+			Coordinator: brains.of(s.Pipeline.Coordinator), Always: s.Pipeline.PanelAlways,
+			Low: s.Pipeline.PanelLow, High: s.Pipeline.PanelHigh,
+		},
+	}
+	for _, name := range []string{"network", "identity", "threat_intel"} {
+		if a := s.Agents[name]; a.Weight > 0 {
+			o.Panel.Agents = append(o.Panel.Agents, llm.Agent{Name: name, Model: brains.of(a.Brain), Weight: a.Weight})
+		}
+	}
+	if brains.err != nil {
+		return nil, usage(brains.err)
+	}
+	p, err := llm.New(o)
+	return p, usage(err)
+}
+
+type brains struct {
+	settings *conf.Settings
+	offline  llm.Model
+	err      error
+}
+
+// of returns the model of a [model:NAME] stanza.
+func (b *brains) of(name string) llm.Model {
+	m, ok := b.settings.Models[name]
+	if !ok || m.Provider != "offline" {
+		b.err = errors.Join(b.err, fmt.Errorf("winnow.conf: model %q: there is no provider %q in this version (want a [model:NAME] with provider = offline)",
+			name, m.Provider))
+	}
+	return b.offline
+}
+
+func readCatalogue(path string) (*llm.Catalogue, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read ATT&CK catalogue: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return llm.ReadCatalogue(path, f)
+}
+
+// engine opens the ledger for writing and the engine on it.
+func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Run, sinks []conf.Sink) (*triage.Engine, error) {
+	var err error
+	if p.ledger, err = ledger.Open(ctx, p.Path("ledger.db")); err != nil {
+		return nil, err
+	}
+	return triage.New(ctx, triage.Options{
+		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
+		Keys: p.keys, Lists: p.gate.Lists, Now: now, Run: run, Sinks: sinks,
+		Suspend: func(s *allowlist.Suspensions) error { return state.WriteFile(p.Path("suspensions.json"), s.Encode()) },
+	})
+}
+
+// close closes the ledger.
+func (p *parts) close() error {
+	if p.ledger == nil {
+		return nil
+	}
+	return p.ledger.Close()
+}
+
+// flatten returns the single errors of a joined one.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the join itself is meant
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, flatten(e)...)
+	}
+	return out
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/splunk"
+	"github.com/winnow-soc/winnow/plugin/state"
+	"github.com/winnow-soc/winnow/rules"
+)
+
+const doctorHelp = `Look at everything this deployment needs and say what is out of order and how to mend it. Nothing is
+changed and nothing is sent anywhere. Exits with 1 when something is wrong; warnings do not count.`
+
+func doctorCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "find out what is wrong with this deployment", Long: doctorHelp, Args: cobra.NoArgs,
+		Example: `  winnow doctor
+  winnow doctor --format json`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.doctor(cmd.Context()) },
+	}
+}
+
+// finding is the result of one check.
+type finding struct {
+	Check  string `json:"check"`
+	Level  string `json:"level"` // ok, warning or error
+	Detail string `json:"detail"`
+	Mend   string `json:"mend"`
+}
+
+type diagnosis struct {
+	g *globals
+	d *state.Deployment
+	f []finding
+}
+
+func (x *diagnosis) ok(check, format string, args ...any) {
+	x.f = append(x.f, finding{check, "ok", fmt.Sprintf(format, args...), ""})
+}
+
+func (x *diagnosis) warn(check, mend, format string, args ...any) {
+	x.f = append(x.f, finding{check, "warning", fmt.Sprintf(format, args...), mend})
+}
+
+func (x *diagnosis) wrong(check, mend string, err error) {
+	x.f = append(x.f, finding{check, "error", err.Error(), mend})
+}
+
+func (g *globals) doctor(ctx context.Context) error {
+	d, err := g.open()
+	if err != nil {
+		return err
+	}
+	x := &diagnosis{g: g, d: d}
+	x.ok("configuration", "app %s, run %s, place %s", d.App, d.Settings.Gate.Run, d.Settings.Gate.Place)
+	x.content()
+	x.tables()
+	x.state()
+	x.worker()
+	x.spool()
+	x.ledger(ctx)
+	x.splunk()
+	return x.print()
+}
+
+// content looks at rules, lists and the escalate list.
+func (x *diagnosis) content() {
+	d := x.d
+	if len(d.Content) == 0 {
+		x.warn("content", "install the content app, or name a folder with --content DIR", "no rules and no lists: nothing is dropped by rule")
+	}
+	good, err := rules.ReadGood(d.Path("lists.good.json"))
+	if err != nil {
+		x.wrong("lists", "nothing is dropped until it can be read", err)
+	}
+	lists, err := rules.LoadLists(rules.ListOptions{Folders: d.ListPaths(), Good: good, Shrink: d.Settings.Gate.ListShrink})
+	x.all("lists", "rules that read it match nothing", err)
+	opts := rules.Options{Fields: d.Fields, Lists: lists, Now: x.g.now()}
+	set, err := rules.Load(opts, d.RulePaths()...)
+	x.all("rules", "see `winnow rules check`", err)
+	if set != nil {
+		x.ok("rules", "%d rules, %d lists, version %.19s", len(set.Rules()), len(lists.Names()), set.Version())
+		x.expiry(set)
+	}
+	escalate, err := rules.LoadEscalate(opts, d.EscalatePaths()...)
+	x.all("escalate list", "nothing is dropped until it can be read", err)
+	if err == nil {
+		x.ok("escalate list", "%d conditions", len(escalate.Entries()))
+	}
+	if err := d.Trusted(append(append(d.RulePaths(), d.ListPaths()...), d.EscalatePaths()...)...); err != nil {
+		x.wrong("permissions", "nothing is dropped until nobody else can write these files", err)
+	}
+}
+
+func (x *diagnosis) all(check, mend string, err error) {
+	if err == nil {
+		return
+	}
+	for _, e := range flatten(err) {
+		x.wrong(check, mend, e)
+	}
+}
+
+// expirySoon is how long before its expiry a rule is mentioned.
+const expirySoon = 14 * 24 * time.Hour
+
+func (x *diagnosis) expiry(set *rules.Set) {
+	now := x.g.now()
+	for _, r := range set.Rules() {
+		switch {
+		case !now.Before(r.Expires):
+			x.warn("rules", "renew or delete it", "%s: rule %q has expired and drops nothing", r.Pos, r.ID)
+		case r.Expires.Sub(now) < expirySoon:
+			x.warn("rules", "renew it in time", "%s: rule %q expires %s", r.Pos, r.ID, r.Expires.Format(time.DateOnly))
+		}
+	}
+}
+
+// tables looks at the shipped tables.
+func (x *diagnosis) tables() {
+	facts, err := llm.LoadFacts(x.d.FactsPaths()...)
+	if err != nil {
+		x.wrong("benign facts", "", err)
+	}
+	if _, err := openPipeline(x.d, facts); err != nil {
+		x.wrong("analysts", "", err)
+	}
+	table, err := readPrices(x.d.Default("prices.yaml"))
+	if err != nil {
+		x.wrong("prices", "", err)
+		return
+	}
+	if _, ok := table.Price(x.d.Settings.Pipeline.Model, x.g.now()); !ok {
+		x.warn("prices", "set [pipeline] model to one of default/prices.yaml", "model %q has no price: there is no bill", x.d.Settings.Pipeline.Model)
+	}
+}
+
+// state looks at the state folder.
+func (x *diagnosis) state() {
+	info, err := os.Stat(x.d.State)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		x.warn("state", "it is made at the first alert, or by the worker", "%s does not exist yet", x.d.State)
+		return
+	case err != nil:
+		x.wrong("state", "", err)
+		return
+	case info.Mode().Perm()&0o077 != 0:
+		x.wrong("state", "run chmod 700 on it", fmt.Errorf("%s can be read by others (%s)", x.d.State, info.Mode().Perm()))
+	}
+	if _, err := x.d.Keys(); err != nil {
+		x.wrong("secret", "ids, cached verdicts and samples depend on it", err)
+	}
+	s, err := x.d.GateSwitch()
+	switch {
+	case err != nil:
+		x.wrong("gate", "every alert passes until it can be read", err)
+	case s.Off:
+		x.warn("gate", "winnow gate on", "the gate is off: every alert passes")
+	default:
+		x.ok("gate", "on")
+	}
+}
+
+func (x *diagnosis) worker() {
+	if x.d.Alive(x.g.now()) {
+		x.ok("worker", "alive")
+		return
+	}
+	x.warn("worker", "enable the input winnow://worker, or run `winnow worker`",
+		"no heartbeat within %s: nothing closes from the cache and nothing is triaged", x.d.Settings.Gate.WorkerGrace)
+}
+
+func (x *diagnosis) spool() {
+	entries, err := alertaction.ReadSpool(x.d.Path("spool"), x.g.now())
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		x.wrong("spool", "alerts cannot be stored", err)
+		return
+	}
+	bad, _ := os.ReadDir(x.d.Path("spool/bad"))
+	if len(bad) > 0 {
+		x.warn("spool", "look at spool/bad; its rows are in the ledger as far as they could be read", "%d damaged records were set aside", len(bad))
+	}
+	x.ok("spool", "%d records wait for the worker", len(entries))
+}
+
+func (x *diagnosis) ledger(ctx context.Context) {
+	l, err := ledger.OpenReadOnly(ctx, x.d.Path("ledger.db"))
+	if errors.Is(err, ledger.ErrNone) {
+		x.ok("ledger", "none yet")
+		return
+	}
+	if err != nil {
+		x.wrong("ledger", "", err)
+		return
+	}
+	defer func() { _ = l.Close() }()
+	if err := l.Check(ctx); err != nil {
+		x.wrong("ledger", "bring it back from a backup; the spool still holds what was not imported", err)
+		return
+	}
+	err = l.View(ctx, func(t *ledger.Tx) error {
+		waiting, given, err := t.OutboxCounts()
+		if err != nil {
+			return err
+		}
+		if given > 0 {
+			x.warn("outbox", "`winnow ledger show ID` says why", "%d deliveries were given up", given)
+		}
+		x.ok("ledger", "sound; %d deliveries wait", waiting)
+		return nil
+	})
+	if err != nil {
+		x.wrong("ledger", "", err)
+	}
+}
+
+func (x *diagnosis) splunk() {
+	if x.d.SplunkHome == "" {
+		x.ok("splunk", "not installed in a Splunk: nothing is written there")
+		return
+	}
+	file := x.d.Settings.Splunk.TokenFile
+	if file != "" {
+		file, _ = x.d.Resolve(file)
+	}
+	if _, err := splunk.FindCredentials("", file, x.g.getenv); err != nil {
+		x.ok("splunk", "%s; the modular input brings its own session key", x.d.SplunkHome)
+		return
+	}
+	x.ok("splunk", "%s, with a token", x.d.SplunkHome)
+}
+
+func (x *diagnosis) print() error {
+	wrong := 0
+	t := &grid{head: []string{"", "CHECK", "WHAT", "WAY OUT"}}
+	for _, f := range x.f {
+		mark := green.Render("ok")
+		switch f.Level {
+		case "error":
+			wrong++
+			mark = red.Render("error")
+		case "warning":
+			mark = yellow.Render("warning")
+		}
+		if x.g.format == formatJSON {
+			if err := x.g.json(f); err != nil {
+				return err
+			}
+		}
+		t.rows = append(t.rows, []string{mark, f.Check, plain(f.Detail), f.Mend})
+	}
+	switch x.g.format {
+	case formatTable:
+		x.g.text(t)
+	case formatCSV:
+		return usage(errNoCSV)
+	}
+	if wrong > 0 {
+		return failed("%d things are out of order", wrong)
+	}
+	return nil
+}

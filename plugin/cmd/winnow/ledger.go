@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/state"
+)
+
+func ledgerCommand(g *globals) *cobra.Command {
+	var history bool
+	export := &cobra.Command{
+		Use: "export", Short: "print the record of every alert", Args: cobra.NoArgs,
+		Long: `Print the current record of every alert, the oldest first, also of those that still lie in the
+spool (as queued). With --history, the records that an alert had before come ahead of its current one.`,
+		Example: `  winnow ledger export --format json > records.ndjson
+  winnow ledger export --format csv --state ./try`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.ledgerExport(cmd.Context(), history) },
+	}
+	export.Flags().BoolVar(&history, "history", false, "also print what each record was before")
+	return group("ledger", "what happened to every alert", `  winnow ledger export --format json
+  winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
+		export,
+		&cobra.Command{
+			Use: "show ID", Short: "tell one alert's whole story", Args: cobra.ExactArgs(1),
+			Long: `Print everything the ledger knows of one alert: what came in, what the gate proposed, what the
+analysts said and why, what was done, and what was written where.`,
+			Example: `  winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
+			RunE:    func(cmd *cobra.Command, args []string) error { return g.ledgerShow(cmd.Context(), args[0]) },
+		},
+	)
+}
+
+// readLedger opens the configuration and its ledger for reading.
+func (g *globals) readLedger(ctx context.Context, f func(*state.Deployment, *ledger.Tx) error) error {
+	d, err := g.open()
+	if err != nil {
+		return err
+	}
+	l, err := ledger.OpenReadOnly(ctx, d.Path("ledger.db"))
+	if err != nil {
+		return err
+	}
+	err = l.View(ctx, func(t *ledger.Tx) error { return f(d, t) })
+	return errors.Join(err, l.Close())
+}
+
+func (g *globals) ledgerExport(ctx context.Context, history bool) error {
+	p := newRecordPrinter(g)
+	return g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
+		ids, err := t.IDs()
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if history {
+				if err := p.before(t, id); err != nil {
+					return err
+				}
+			}
+			if err := p.one(t, id); err != nil {
+				return err
+			}
+		}
+		return g.exportSpool(d, t, &p)
+	})
+}
+
+func (p *recordPrinter) before(t *ledger.Tx, id string) error {
+	records, err := t.History(id)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		body, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if err := p.record(body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// story is what `ledger show` prints as JSON.
+type story struct {
+	Record     winnow.Record          `json:"record"`
+	History    []winnow.Record        `json:"history"`
+	App        string                 `json:"app"`
+	Owner      string                 `json:"owner"`
+	Received   time.Time              `json:"received"`
+	Fields     winnow.Fields          `json:"fields"`
+	Warnings   []string               `json:"warnings"`
+	Advice     json.RawMessage        `json:"recommendations"`
+	Derived    string                 `json:"derived_from"`
+	Joined     string                 `json:"joined"`
+	Deliveries []ledger.DeliveryState `json:"deliveries"`
+	Reviews    []ledger.Review        `json:"reviews"`
+}
+
+func readStory(t *ledger.Tx, id string) (story, error) {
+	var s story
+	var err error
+	if s.Record, err = t.Record(id); err != nil {
+		return s, err
+	}
+	entry, err := t.Alert(id)
+	if err != nil {
+		return s, err
+	}
+	s.App, s.Owner, s.Received, s.Fields, s.Warnings = entry.Alert.App, entry.Alert.Owner, entry.Alert.Received, entry.Alert.Fields, entry.Alert.Warnings
+	s.Derived, s.Joined, s.Advice = entry.Derived, entry.Joined, entry.Advice
+	if s.Advice == nil {
+		s.Advice = json.RawMessage("[]")
+	}
+	if s.History, err = t.History(id); err != nil {
+		return s, err
+	}
+	if s.Deliveries, err = t.Deliveries(id); err != nil {
+		return s, err
+	}
+	s.Reviews, err = t.Reviews(id)
+	return s, err
+}
+
+func (g *globals) ledgerShow(ctx context.Context, id string) error {
+	return g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
+		s, err := readStory(t, strings.ToUpper(id))
+		if err != nil {
+			return usage(err, "`winnow ledger export` lists every alert with its id")
+		}
+		if g.format == formatJSON {
+			return g.json(s)
+		}
+		g.printStory(d, &s)
+		return nil
+	})
+}
+
+func (g *globals) printStory(d *state.Deployment, s *story) {
+	w := g.styled()
+	r := &s.Record
+	head := func(text string) { fmt.Fprintf(w, "\n%s\n", bold.Render(text)) }
+	line := func(name, format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); text != "" {
+			fmt.Fprintf(w, "  %s %s\n", dim.Render(fmt.Sprintf("%-14s", name)), strings.ReplaceAll(plain(text), "\n", "\n                 "))
+		}
+	}
+	fmt.Fprintf(w, "%s  %s\n", bold.Render(plain(r.SearchName)), stateStyle(r.Outcome.State).Render(string(r.Outcome.State)))
+	line("alert", "%s", r.ID)
+	line("time", "%s, received %s", r.Time.Format(time.RFC3339), s.Received.Format(time.RFC3339))
+	line("severity", "%s", r.Severity)
+	line("search", "sid %s, rid %s, app %s, owner %s", r.SID, r.RID, orDash(s.App), orDash(s.Owner))
+	for _, text := range s.Warnings {
+		line("warning", "%s", text)
+	}
+	head("What happened")
+	line("what", "%s", r.Verdict.Case.What)
+	line("why", "%s", r.Verdict.Case.Why)
+	line("first response", "%s", r.Verdict.Case.FirstResponse)
+	g.printAdvice(line, s.Advice)
+	head("How it was decided")
+	line("gate", "%s: %s %s", r.Proposal.Kind, r.Proposal.Reason, r.Proposal.Rule)
+	for _, v := range r.Verdict.Votes {
+		line(v.Agent, "%s %d: %s", v.Vote, v.Confidence, v.Reason)
+	}
+	line("verdict", "%s, confidence %d (stated %d), by %s", r.Verdict.Disposition, r.Verdict.Confidence, r.Verdict.Stated, orDash(string(r.Verdict.Source)))
+	line("techniques", "%s", strings.Join(r.Verdict.Techniques, ", "))
+	line("benign facts", "%s", strings.Join(r.Verdict.Facts, ", "))
+	line("taint", "%s", strings.Join(r.Verdict.Taint, ", "))
+	line("derived from", "%s", s.Derived)
+	line("joined", "%s", s.Joined)
+	line("outcome", "%s (%s) by %s, run %s%s", r.Outcome.State, r.Outcome.Reason, r.Outcome.Actor, r.Outcome.Run, wouldBe(r))
+	line("cost", "%s in %d calls", winnow.NanoUSD(r.Cost.MicroUSD*1000), r.Cost.Calls)
+	head("Fields")
+	for _, name := range s.Fields.Names() {
+		control := d.Fields.Lookup(r.SearchName, name).Control
+		fmt.Fprintf(w, "  %s %s %s\n", dim.Render(fmt.Sprintf("%-8s", control)), plain(name), oneLine("= "+strings.Join(s.Fields[name], " | "), 160))
+	}
+	g.printTrail(s, head, line)
+}
+
+func (g *globals) printAdvice(line func(string, string, ...any), advice json.RawMessage) {
+	var list []struct{ Kind, Target, Reason string }
+	if json.Unmarshal(advice, &list) != nil {
+		return
+	}
+	for _, a := range list {
+		line("recommended", "%s %s: %s", a.Kind, a.Target, a.Reason)
+	}
+}
+
+func (g *globals) printTrail(s *story, head func(string), line func(string, string, ...any)) {
+	if len(s.History)+len(s.Reviews)+len(s.Deliveries) == 0 {
+		return
+	}
+	head("Trail")
+	for _, r := range s.History {
+		line("was", "%s (%s) by %s at %s", r.Outcome.State, r.Outcome.Reason, r.Outcome.Actor, r.Outcome.Time.Format(time.RFC3339))
+	}
+	for _, r := range s.Reviews {
+		line("review", "%s by %s at %s: %s %s", r.Action, r.Actor, r.At.Format(time.RFC3339), r.Disposition, r.Reason)
+	}
+	for _, x := range s.Deliveries {
+		when := "waits, tried " + fmt.Sprint(x.Attempts) + " times: " + x.Error
+		if !x.Done.IsZero() {
+			when = "delivered " + x.Done.Format(time.RFC3339) + strings.TrimRight(" "+x.Error, " ")
+		}
+		line("sink "+x.Sink, "%s %s", x.Kind, when)
+	}
+}
+
+func wouldBe(r *winnow.Record) string {
+	if r.Outcome.Would == "" {
+		return ""
+	}
+	return ", would be " + string(r.Outcome.Would)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// exportSpool prints the alerts that lie in the spool and are not in the ledger yet, as queued.
+func (g *globals) exportSpool(d *state.Deployment, t *ledger.Tx, p *recordPrinter) error {
+	entries, err := alertaction.ReadSpool(d.Path("spool"), g.now())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keys, err := d.Keys()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		rec, err := alertaction.OpenRecord(e.Path)
+		if rec == nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // imported meanwhile
+			}
+			return err
+		}
+		for item, err := range rec.Rows(keys) {
+			if err != nil {
+				return err
+			}
+			found, err := t.Find(item.Alert.Key)
+			if err != nil {
+				return err
+			}
+			if found.ID != "" {
+				continue
+			}
+			body, err := json.Marshal(winnow.NewRecord(item.Alert, item.Proposal))
+			if err != nil {
+				return err
+			}
+			if err := p.record(body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

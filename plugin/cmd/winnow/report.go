@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/charmbracelet/colorprofile"
+	"github.com/spf13/cobra"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/llm/prices"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/report"
+	"github.com/winnow-soc/winnow/plugin/state"
+)
+
+func reportCommand(g *globals) *cobra.Command {
+	return group("report", "where alerts ended, and what that cost", `  winnow report cost`,
+		&cobra.Command{
+			Use: "cost", Short: "the funnel and the bill", Args: cobra.NoArgs,
+			Long: `Count where alerts ended, from the cheapest gate on, and price it: what was paid for model calls, and
+what it would cost to send every alert through all stages of the model that [pipeline] model names, at
+the prices of default/prices.yaml. That estimate is an alert's own text (four bytes a token) and the
+[stage:NAME] input_tokens and output_tokens of each stage.`,
+			Example: `  winnow report cost
+  winnow report cost --set pipeline.model=gpt-5.4 --format json`,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return g.readLedger(cmd.Context(), func(d *state.Deployment, t *ledger.Tx) error {
+					c, err := g.cost(cmd.Context(), d, t)
+					if err != nil {
+						return err
+					}
+					return g.printCost(&c)
+				})
+			},
+		},
+	)
+}
+
+func (g *globals) cost(_ context.Context, d *state.Deployment, t *ledger.Tx) (report.Cost, error) {
+	table, err := readPrices(d.Default("prices.yaml"))
+	if err != nil {
+		return report.Cost{}, usage(err)
+	}
+	return report.NewCost(t, d.Settings, table, g.now())
+}
+
+func readPrices(path string) (*prices.Table, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read prices: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return prices.Read(path, f)
+}
+
+func (g *globals) printCost(c *report.Cost) error {
+	switch g.format {
+	case formatJSON:
+		return g.json(c)
+	case formatCSV:
+		t := &grid{head: []string{"step", "alerts", "share"}}
+		for _, s := range c.Funnel {
+			t.add(s.Name, fmt.Sprint(s.Alerts), fmt.Sprintf("%.4f", s.Share))
+		}
+		return g.csv(t)
+	}
+	w := g.styled()
+	printFunnel(w, c)
+	printBill(w, c)
+	return nil
+}
+
+// funnel prints where the alerts ended, for the end of a triage run.
+func (g *globals) funnel(t *ledger.Tx, _ *conf.Settings, w io.Writer) error {
+	c, err := report.NewCost(t, &conf.Settings{}, nil, g.now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	printFunnel(colorprofile.NewWriter(w, os.Environ()), &c)
+	return nil
+}
+
+func printFunnel(w io.Writer, c *report.Cost) {
+	fmt.Fprintf(w, "%s\n", bold.Render(fmt.Sprintf("%d alerts", c.Alerts)))
+	for _, s := range c.Funnel {
+		printStep(w, s)
+	}
+	if len(c.Would) > 0 {
+		fmt.Fprintf(w, "%s\n", bold.Render("of those left as they were, winnow would have"))
+		for _, s := range c.Would {
+			printStep(w, s)
+		}
+	}
+}
+
+const barWidth = 30
+
+func printStep(w io.Writer, s report.Step) {
+	filled := int(s.Share*barWidth + 0.5)
+	if filled == 0 && s.Alerts > 0 {
+		filled = 1
+	}
+	bar := strings.Repeat("█", filled) + dim.Render(strings.Repeat("░", barWidth-filled))
+	fmt.Fprintf(w, "  %-28s %8d  %5.1f %%  %s\n", s.Name, s.Alerts, 100*s.Share, bar)
+}
+
+func printBill(w io.Writer, c *report.Cost) {
+	fmt.Fprintln(w)
+	if !c.Priced {
+		fmt.Fprintf(w, "%s\n", yellow.Render("no bill: default/prices.yaml has no price for model "+plain(c.Model)+" ([pipeline] model)"))
+		return
+	}
+	usd := func(micro int64) string { return (winnow.NanoUSD(micro) * 1000).String() }
+	fmt.Fprintf(w, "%s\n", bold.Render("The bill, with "+plain(c.Model)))
+	fmt.Fprintf(w, "  without winnow: every alert to the model   %12s  (%s an alert, estimated)\n", usd(c.Without), usd(c.PerCall))
+	fmt.Fprintf(w, "  with winnow: only what nothing cheaper settled %8s  (%d alerts, estimated)\n", usd(c.With), c.Asked)
+	fmt.Fprintf(w, "  paid so far for calls that were made       %12s\n", usd(c.Paid))
+	if c.Without > 0 {
+		fmt.Fprintf(w, "  %s\n", green.Render(fmt.Sprintf("saved %s of %s, %.0f %%", usd(c.Saved), usd(c.Without), 100*float64(c.Saved)/float64(c.Without))))
+	}
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/intake"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/state"
+	"github.com/winnow-soc/winnow/plugin/triage"
+)
+
+const triageHelp = `Run files of alerts through the whole pipeline, as if it were enforced, and print their records.
+
+Reads Splunk alert payloads, results CSV, NDJSON, GuardDuty findings and ES notables, each also
+gzipped; what a file holds is told from its content. Without a file, or for "-", standard input is
+read. Nothing is written to Splunk or to any sink.
+
+Without --state everything is forgotten at the end. With --state the folder keeps it, and running
+the same alerts again adds nothing: their existing records are printed. A live deployment's state
+is refused.`
+
+const triageExample = `  winnow triage alerts.ndjson
+  winnow triage --content ./content --format json results.csv.gz | jq .outcome
+  winnow triage --state ./try findings.json && winnow --state ./try review list`
+
+func triageCommand(g *globals) *cobra.Command {
+	var model string
+	cmd := &cobra.Command{
+		Use: "triage [FILE...]", Short: "judge files of alerts; changes nothing in Splunk", Long: triageHelp, Example: triageExample,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if model != "offline" {
+				return usage(fmt.Errorf("unknown --model %q (want offline)", model))
+			}
+			return g.triage(cmd.Context(), args)
+		},
+	}
+	cmd.Flags().StringVar(&model, "model", "offline", "who analyses: offline, the built-in analysts")
+	return cmd
+}
+
+func (g *globals) triage(ctx context.Context, files []string) (err error) {
+	if g.state == "" {
+		dir, err := os.MkdirTemp("", "winnow-triage-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		g.state = dir
+	}
+	d, err := g.open()
+	if err != nil {
+		return err
+	}
+	r, err := g.openReplay(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	for _, file := range files {
+		if err := r.file(ctx, file); err != nil {
+			return err
+		}
+	}
+	return r.finish(ctx)
+}
+
+// replay triages files in a state folder of its own. Its clock is the alerts' own: expiry,
+// windows, blocks and the life of cached verdicts come out as they did, or would have.
+type replay struct {
+	g      *globals
+	parts  *parts
+	engine *triage.Engine
+	lock   *flock.Flock
+	print  recordPrinter
+
+	clock time.Time
+	batch []triage.Row
+	bar   *progressbar.ProgressBar
+
+	rows, added, problems int
+}
+
+// replayMeta marks a ledger whose alerts come from files and holds its clock.
+const replayMeta = "replay_clock"
+
+func (g *globals) openReplay(ctx context.Context, d *state.Deployment) (*replay, error) {
+	p, err := g.assemble(d, g.now())
+	if err != nil {
+		return nil, err
+	}
+	r := &replay{g: g, parts: p, print: newRecordPrinter(g)}
+	if r.lock, err = lockWorker(d); err != nil {
+		return nil, err
+	}
+	enforce := winnow.RunEnforce
+	if r.engine, err = p.engine(ctx, func() time.Time { return r.clock }, &enforce, nil); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	if err := r.claim(ctx); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+// claim refuses a ledger that a worker has written, and takes up the clock of an earlier run.
+func (r *replay) claim(ctx context.Context) error {
+	return r.parts.ledger.Update(ctx, func(t *ledger.Tx) error {
+		clock, err := t.Meta(replayMeta)
+		if err != nil {
+			return err
+		}
+		live, err := t.Any()
+		if err != nil {
+			return err
+		}
+		if clock == "" && live {
+			return usage(fmt.Errorf("%s is the state of a live deployment: `winnow triage` does not mix files into it", r.parts.State),
+				"leave --state out, or name another folder")
+		}
+		if clock != "" {
+			if r.clock, err = time.Parse(time.RFC3339Nano, clock); err != nil {
+				return fmt.Errorf("read %s: %w", replayMeta, err)
+			}
+		}
+		return t.SetMeta(replayMeta, r.clock.Format(time.RFC3339Nano))
+	})
+}
+
+func (r *replay) close() error {
+	err := r.parts.close()
+	if r.lock != nil {
+		err = errors.Join(err, r.lock.Unlock())
+	}
+	return err
+}
+
+// file triages one file.
+func (r *replay) file(ctx context.Context, name string) error {
+	in, modified, size, err := r.openFile(name)
+	if err != nil {
+		return usage(err)
+	}
+	defer func() { _ = in.Close() }()
+	r.startBar(name, size)
+	opts := intake.Options{
+		Keys: r.parts.keys, Now: modified, TempDir: r.parts.State,
+		Severity: func(search string) winnow.Severity { return r.parts.Settings.Search(search).Severity },
+		Progress: func(read int64) {
+			if r.bar != nil {
+				_ = r.bar.Set64(read)
+			}
+		},
+	}
+	for item, err := range intake.Open(ctx, name, in, opts) {
+		var bad *intake.LineError
+		if err != nil && !errors.As(err, &bad) {
+			return err
+		}
+		if bad != nil {
+			r.problems++
+			r.g.note("warning: %s", plain(bad.Error()))
+		}
+		if err := r.take(ctx, item.Alert); err != nil {
+			return err
+		}
+	}
+	err = r.flush(ctx)
+	if r.bar != nil {
+		_ = r.bar.Clear()
+	}
+	return err
+}
+
+func (r *replay) openFile(name string) (in io.ReadCloser, modified time.Time, size int64, err error) {
+	if name == "-" {
+		return io.NopCloser(r.g.in), r.g.now(), -1, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, time.Time{}, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder: name the files in it", name)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, time.Time{}, 0, err
+	}
+	return f, info.ModTime(), info.Size(), nil
+}
+
+// startBar shows progress for input that takes a while, to people.
+func (r *replay) startBar(name string, size int64) {
+	if r.g.quiet || size < 1<<20 && size >= 0 && filepath.Ext(name) != ".gz" || !terminal(r.g.err) {
+		return
+	}
+	r.bar = progressbar.NewOptions64(size, progressbar.OptionSetWriter(r.g.err), progressbar.OptionSetDescription(filepath.Base(name)),
+		progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
+}
+
+// replayBatch is how many alerts are settled in one transaction.
+const replayBatch = 500
+
+func (r *replay) take(ctx context.Context, a winnow.Alert) error {
+	r.batch = append(r.batch, triage.Row{Alert: a})
+	if len(r.batch) < replayBatch {
+		return nil
+	}
+	return r.flush(ctx)
+}
+
+// flush settles the batch, one alert after the other, so that each sees what came of those before.
+func (r *replay) flush(ctx context.Context) error {
+	var ids []string
+	added := 0
+	err := r.engine.Update(ctx, func(t *ledger.Tx) error {
+		ids, added = ids[:0], 0
+		for _, row := range r.batch {
+			if row.Alert.Received.After(r.clock) {
+				r.clock = row.Alert.Received
+			}
+			row.Proposal = r.parts.gate.Propose(&row.Alert)
+			done, err := r.engine.TriageNow(ctx, t, row)
+			if err != nil {
+				return err
+			}
+			if !done.Duplicate {
+				added++
+			}
+			ids = append(ids, done.ID)
+		}
+		return t.SetMeta(replayMeta, r.clock.Format(time.RFC3339Nano))
+	})
+	if err != nil {
+		return err
+	}
+	r.rows, r.added, r.batch = r.rows+len(ids), r.added+added, r.batch[:0]
+	return r.parts.ledger.View(ctx, func(t *ledger.Tx) error {
+		for _, id := range ids {
+			if err := r.print.one(t, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *replay) finish(ctx context.Context) error {
+	if err := r.print.end(); err != nil {
+		return err
+	}
+	if r.g.quiet || r.rows == 0 {
+		return nil
+	}
+	r.g.note("%d rows read, %d new alerts%s", r.rows, r.added, ifAny(r.problems, ", %d rows could not be read and go to a person"))
+	if r.g.format == formatTable {
+		return r.parts.ledger.View(ctx, func(t *ledger.Tx) error { return r.g.funnel(t, r.parts.Settings, r.g.err) })
+	}
+	return nil
+}
+
+func ifAny(n int, format string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, n)
+}
+
+// lockWorker takes the lock of the state's one writer.
+func lockWorker(d *state.Deployment) (*flock.Flock, error) {
+	l := flock.New(d.Path("worker.lock"), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", d.State, err)
+	}
+	if !ok {
+		return nil, errWorkerRuns
+	}
+	return l, nil
+}
+
+var errWorkerRuns = errors.New("a worker runs on this state folder")

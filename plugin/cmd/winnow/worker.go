@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/spf13/cobra"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/review"
+	"github.com/winnow-soc/winnow/plugin/splunk"
+	"github.com/winnow-soc/winnow/plugin/state"
+	"github.com/winnow-soc/winnow/plugin/triage"
+)
+
+const workerHelp = `Take stored alerts to their outcomes: read the spool, judge what the gate did not settle, write
+verdicts back, publish what the alert action reads. One worker runs on a state folder; as Splunk's
+modular input winnow:// this program starts it by itself.
+
+Credentials for splunkd are, in this order: the session key of the modular input, the environment
+variable WINNOW_SPLUNK_TOKEN, the file named by [splunk] token_file.`
+
+const workerExample = `  winnow worker --once                        # work off what waits, then end
+  WINNOW_STATE=./try winnow worker`
+
+func workerCommand(g *globals) *cobra.Command {
+	var once bool
+	cmd := &cobra.Command{
+		Use: "worker", Short: "take stored alerts to their outcomes", Long: workerHelp, Example: workerExample, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := g.open()
+			if err != nil {
+				return err
+			}
+			return g.work(cmd.Context(), d, once, workerLog(g.err, g.quiet), nil)
+		},
+	}
+	cmd.Flags().BoolVar(&once, "once", false, "work off what waits and end; waits for another worker to end first")
+	return cmd
+}
+
+func workerLog(w io.Writer, quiet bool) *slog.Logger {
+	level := slog.LevelInfo
+	if quiet {
+		level = slog.LevelError
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// input is what Splunk hands to the worker as modular input.
+type input struct {
+	sessionKey winnow.Secret
+	serverURI  string
+	serverHost string
+}
+
+// work runs the worker under the state's lock.
+func (g *globals) work(ctx context.Context, d *state.Deployment, once bool, log *slog.Logger, in *input) (err error) {
+	if err := d.Init(); err != nil {
+		return err
+	}
+	lock := flock.New(d.Path("worker.lock"), flock.SetPermissions(0o600))
+	if ok, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil || !ok {
+		return fmt.Errorf("wait for the worker's lock on %s: %w", d.State, err)
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	w, p, err := g.newWorker(ctx, d, log, in)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	log.Info("worker starts", "version", version(), "state", d.State, "run", d.Settings.Gate.Run.String(), "place", string(d.Settings.Gate.Place))
+	if once {
+		return w.Once(ctx)
+	}
+	return w.Run(ctx)
+}
+
+func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.Logger, in *input) (*triage.Worker, *parts, error) {
+	p, err := g.assemble(d, g.now())
+	if err != nil {
+		return nil, nil, err
+	}
+	sinks, err := g.openSinks(d, in)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	engine, err := p.engine(ctx, g.now, nil, d.Settings.EnabledSinks())
+	if err != nil {
+		return nil, nil, errors.Join(err, p.close())
+	}
+	if err := p.refuseReplay(ctx); err != nil {
+		return nil, nil, errors.Join(err, p.close())
+	}
+	gen, err := alertaction.Generation(d)
+	if err != nil {
+		return nil, nil, errors.Join(err, p.close())
+	}
+	w := &triage.Worker{
+		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Generation: gen, Refresh: g.refresher(p, engine, log),
+		Command: func(t *ledger.Tx, body []byte) error { return applyDecision(t, engine, body, log) },
+	}
+	for _, s := range sinks {
+		w.Sinks = append(w.Sinks, s)
+	}
+	return w, p, nil
+}
+
+// applyDecision carries out a person's decision from the spool.
+func applyDecision(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
+	d, err := review.Decode(body)
+	if err != nil {
+		return err
+	}
+	done, err := review.Apply(t, engine, d)
+	if err == nil {
+		log.Info("decision applied", "action", string(d.Action), "id", d.ID, "settled", len(done.Settled), "recalled", len(done.Recalled))
+	}
+	return err
+}
+
+// refuseReplay keeps a worker off a folder that `winnow triage` works in: its clock is another.
+func (p *parts) refuseReplay(ctx context.Context) error {
+	return p.ledger.View(ctx, func(t *ledger.Tx) error {
+		clock, err := t.Meta(replayMeta)
+		if err == nil && clock != "" {
+			err = usage(fmt.Errorf("%s is a folder of `winnow triage`: a worker does not run on it", p.State))
+		}
+		return err
+	})
+}
+
+func (g *globals) openSinks(d *state.Deployment, in *input) ([]splunk.Sink, error) {
+	opts := splunk.SinkOptions{SplunkHome: d.SplunkHome, State: d.State, Now: g.now}
+	uri, key := d.Settings.Splunk.URI, winnow.Secret("")
+	if in != nil {
+		uri, key, opts.Host = in.serverURI, in.sessionKey, in.serverHost
+	}
+	tokenFile := d.Settings.Splunk.TokenFile
+	if tokenFile != "" {
+		var err error
+		if tokenFile, err = d.Resolve(tokenFile); err != nil {
+			return nil, err
+		}
+	}
+	credentials, err := splunk.FindCredentials(key, tokenFile, g.getenv)
+	if err != nil {
+		opts.NoClient = err
+		return splunk.OpenSinks(d.Settings.Sinks, opts)
+	}
+	caFile := d.Settings.Splunk.CAFile
+	if caFile != "" {
+		if caFile, err = d.Resolve(caFile); err != nil {
+			return nil, err
+		}
+	}
+	opts.Client, err = splunk.NewClient(splunk.Options{
+		URI: uri, Credentials: credentials, CAFile: caFile, SplunkHome: d.SplunkHome, App: d.Settings.Splunk.App,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return splunk.OpenSinks(d.Settings.Sinks, opts)
+}

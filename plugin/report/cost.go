@@ -1,0 +1,155 @@
+// Package report turns the ledger into numbers for the people who pay for triage.
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/llm/prices"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+)
+
+// Step is one row of the funnel: how many alerts ended there.
+type Step struct {
+	Name   string  `json:"step"`
+	Alerts int     `json:"alerts"`
+	Share  float64 `json:"share"` // of all alerts, 0 to 1
+}
+
+// Cost is the funnel and the bill. Money is micro-dollars.
+type Cost struct {
+	Alerts int    `json:"alerts"`
+	Funnel []Step `json:"funnel"`
+
+	// Would is the funnel of what winnow would have done, for the alerts that it left.
+	Would []Step `json:"would"`
+
+	Model   string `json:"model"`             // whose price the estimates use
+	Priced  bool   `json:"priced"`            // false: the model has no price, so the estimates are missing, not zero
+	Asked   int    `json:"asked"`             // alerts that went to the analysts
+	Paid    int64  `json:"paid"`              // booked for calls that were made
+	PerCall int64  `json:"per_alert_without"` // estimate for one alert through all stages of that model
+	Without int64  `json:"without"`           // estimate for every alert through all stages
+	With    int64  `json:"with"`              // estimate for the alerts that rules, cache and open cases did not settle
+	Saved   int64  `json:"saved"`             // without less with
+}
+
+// bytesPerToken is the usual measure for English text and JSON; providers publish about four.
+const bytesPerToken = 4
+
+// NewCost reads the funnel and prices it. The estimate for one alert is its own text and the
+// fixed prompt and answer of each stage ([stage:NAME] input_tokens, output_tokens) at the price
+// that [pipeline] model has at the given time. Without a table there is only the funnel.
+func NewCost(t *ledger.Tx, s *conf.Settings, table *prices.Table, at time.Time) (Cost, error) {
+	c := Cost{Model: s.Pipeline.Model}
+	f := funnel{}
+	var bytes int64
+	err := t.Tallies(func(y ledger.Tally) {
+		f.add(y)
+		c.Alerts += y.Alerts
+		c.Paid += y.MicroUSD
+		bytes += y.Bytes
+		if asked(y) {
+			c.Asked += y.Alerts
+		}
+	})
+	if err != nil {
+		return c, fmt.Errorf("report cost: %w", err)
+	}
+	c.Funnel, c.Would = f.steps(c.Alerts)
+	if table == nil {
+		return c, nil
+	}
+	price, ok := table.Price(c.Model, at)
+	if c.Priced = ok; !ok || c.Alerts == 0 {
+		return c, nil
+	}
+	unit := unitCost(price, s.Stages, bytes/int64(c.Alerts)/bytesPerToken)
+	c.PerCall = unit.Micro()
+	c.Without = (unit * winnow.NanoUSD(c.Alerts)).Micro()
+	c.With = (unit * winnow.NanoUSD(c.Asked)).Micro()
+	c.Saved = c.Without - c.With
+	return c, nil
+}
+
+func unitCost(p prices.Price, stages map[string]conf.Stage, alertTokens int64) (sum winnow.NanoUSD) {
+	for _, st := range stages {
+		sum += p.Cost(prices.Usage{Input: st.InputTokens + alertTokens, Output: st.OutputTokens})
+	}
+	return sum
+}
+
+// asked reports whether the alerts went to the analysts: nothing cheaper settled them.
+func asked(y ledger.Tally) bool {
+	switch {
+	case y.Reason == winnow.ReasonOpenCase, y.Reason == winnow.ReasonOwn, y.State == winnow.StateQueued:
+		return false
+	case y.Source == winnow.SourceRule && y.Reason != winnow.ReasonCanary, y.Source == winnow.SourceCache:
+		return false
+	}
+	return true
+}
+
+// stepNames are the rows of the funnel, from the cheapest gate on.
+var stepNames = []string{
+	"closed by an allow-list rule", "closed from the verdict cache", "closed by offline analysts", "closed by a model",
+	"closed by a person", "joined an open case", "waits in the review queue", "escalated, ready to page", "left as it was", "queued",
+}
+
+type funnel struct{ is, would [10]int }
+
+func (f *funnel) add(y ledger.Tally) {
+	f.is[stepOf(y, y.State)] += y.Alerts
+	if y.State == winnow.StateLeft && y.Would != winnow.StateLeft {
+		f.would[stepOf(y, y.Would)] += y.Alerts
+	}
+}
+
+func stepOf(y ledger.Tally, state winnow.State) int {
+	switch {
+	case state == winnow.StateQueued:
+		return 9
+	case state == winnow.StateLeft:
+		return 8
+	case y.Reason == winnow.ReasonOpenCase:
+		return 5
+	case state == winnow.StateInReview:
+		return 6
+	case state == winnow.StateEscalated:
+		return 7
+	}
+	switch y.Source {
+	case winnow.SourceRule:
+		return 0
+	case winnow.SourceCache:
+		return 1
+	case winnow.SourceModel:
+		return 3
+	case winnow.SourcePerson:
+		return 4
+	case winnow.SourceOffline, winnow.SourceNone:
+	}
+	return 2
+}
+
+func (f *funnel) steps(total int) (is, would []Step) {
+	is, would = []Step{}, []Step{}
+	for i, name := range stepNames {
+		if f.is[i] > 0 {
+			is = append(is, Step{name, f.is[i], share(f.is[i], total)})
+		}
+		if f.would[i] > 0 {
+			would = append(would, Step{name, f.would[i], share(f.would[i], total)})
+		}
+	}
+	return is, would
+}
+
+func share(n, total int) float64 {
+	if total == 0 {
+		return 0
+	}
+	return float64(n) / float64(total)
+}

@@ -1,0 +1,185 @@
+package review
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+)
+
+// Engine is what a decision needs of the worker's engine; triage.Engine is the real one.
+type Engine interface {
+	// Settle keeps a new outcome and tells the sinks.
+	Settle(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) error
+	// Requeue sends an alert back to triage.
+	Requeue(t *ledger.Tx, id string, reason winnow.Reason, cause string) error
+	// Precedent keeps that a person found the alert benign.
+	Precedent(t *ledger.Tx, a *winnow.Alert) error
+	// Revoke takes back what the alert's verdict allows for others: the cached verdict and the
+	// precedents.
+	Revoke(t *ledger.Tx, id, by, reason string) error
+	// Outcome stamps an outcome with the search's run and the engine's clock.
+	Outcome(searchName string, state winnow.State, reason winnow.Reason, actor string) winnow.Outcome
+}
+
+// Result says what a decision did.
+type Result struct {
+	Settled  []string // alerts that have the decided outcome now, the named one first
+	Recalled []string // alerts that are triaged again, because they were closed on its verdict
+}
+
+// Apply carries out a decision. An alert that waits with others of the same cache key settles all
+// of them, unless the decision is for it only. Whatever was closed on a verdict that the decision
+// takes back is triaged again.
+func Apply(t *ledger.Tx, e Engine, d Decision) (Result, error) {
+	var out Result
+	entry, err := t.Alert(d.ID)
+	if err != nil {
+		return out, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	rec, err := t.Record(d.ID)
+	if err != nil {
+		return out, err
+	}
+	disposition, state, err := d.verdict(&rec)
+	if err != nil {
+		return out, err
+	}
+	group, err := d.group(t, &entry, &rec)
+	if err != nil {
+		return out, err
+	}
+	if out.Recalled, err = d.recall(t, e, &entry, disposition); err != nil {
+		return out, err
+	}
+	// The named alert comes last: the verdict kept for later repeats is the one on it.
+	for _, id := range slices.Backward(group) {
+		if err := d.settle(t, e, id, disposition, state); err != nil {
+			return out, err
+		}
+	}
+	out.Settled = group
+	return out, nil
+}
+
+// verdict returns what the person holds of the alert, and the state that follows.
+func (d Decision) verdict(rec *winnow.Record) (winnow.Disposition, winnow.State, error) {
+	switch d.Action {
+	case Reject:
+		return winnow.Undetermined, winnow.StateEscalated, nil
+	case Correct:
+		return d.Disposition, stateOf(d.Disposition), nil
+	case Approve:
+		if rec.Verdict.Disposition == winnow.Undetermined || rec.Verdict.Disposition == winnow.Other {
+			return 0, "", fmt.Errorf("%w: alert %s has no verdict to approve: say what it was with `winnow review correct %s --as DISPOSITION`",
+				ErrRefused, rec.ID, rec.ID)
+		}
+		return rec.Verdict.Disposition, stateOf(rec.Verdict.Disposition), nil
+	}
+	return 0, "", fmt.Errorf("%w: unknown action %q", ErrRefused, d.Action)
+}
+
+// stateOf is what a person's disposition does with an alert: benign closes it; Other closes it
+// too, because a person has looked, but nothing follows from it; the rest stays escalated.
+func stateOf(d winnow.Disposition) winnow.State {
+	if d.Benign() || d == winnow.Other {
+		return winnow.StateClosed
+	}
+	return winnow.StateEscalated
+}
+
+// group returns the alerts that the decision settles: the named one first, then those with the
+// same cache key that wait for the same answer.
+func (d Decision) group(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) ([]string, error) {
+	ids := []string{d.ID}
+	waits := rec.Outcome.State == winnow.StateInReview || rec.Outcome.State == winnow.StateEscalated
+	if d.Only || !waits {
+		return ids, nil
+	}
+	open, err := t.OpenWithKey(entry.Key)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range open {
+		if id != d.ID {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// recall takes back what rests on the verdict of this alert, or on the one that closed it, when
+// the person does not find it benign.
+func (d Decision) recall(t *ledger.Tx, e Engine, entry *ledger.Entry, now winnow.Disposition) ([]string, error) {
+	if now.Benign() {
+		return nil, nil
+	}
+	var recalled []string
+	for _, source := range []string{entry.Alert.ID, entry.Derived} {
+		if source == "" {
+			continue
+		}
+		derived, err := t.DerivedFrom(source)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.Revoke(t, source, d.Actor, d.Reason); err != nil {
+			return nil, err
+		}
+		for _, id := range derived {
+			if id == d.ID {
+				continue
+			}
+			if err := e.Requeue(t, id, winnow.ReasonRecall, "the verdict on "+source+" was taken back"); err != nil {
+				return nil, err
+			}
+			recalled = append(recalled, id)
+		}
+	}
+	return recalled, nil
+}
+
+func (d Decision) settle(t *ledger.Tx, e Engine, id string, disposition winnow.Disposition, state winnow.State) error {
+	entry, err := t.Alert(id)
+	if err != nil {
+		return err
+	}
+	rec, err := t.Record(id)
+	if err != nil {
+		return err
+	}
+	rec.Verdict.Disposition, rec.Verdict.Source = disposition, winnow.SourcePerson
+	rec.Verdict.Stated, rec.Verdict.Confidence = 100, 100
+	if rec.Verdict.Severity == winnow.SeverityUnknown {
+		rec.Verdict.Severity = entry.Alert.Severity
+	}
+	if rec.Verdict.Case.What == "" {
+		rec.Verdict.Case.What = rec.SearchName
+	}
+	rec.Verdict.Case.Why = why(d)
+	actor := "person:" + d.Actor
+	rec.Outcome = e.Outcome(rec.SearchName, state, winnow.ReasonPerson, actor)
+	entry.Derived, entry.Joined = "", ""
+	if id != d.ID {
+		entry.Derived = d.ID // a later correction of the named alert recalls the group
+	}
+	if err := e.Settle(t, &entry, &rec); err != nil {
+		return err
+	}
+	if disposition.Benign() {
+		if err := e.Precedent(t, &entry.Alert); err != nil {
+			return err
+		}
+	}
+	return t.AddReview(ledger.Review{
+		ID: id, Action: string(d.Action), Disposition: disposition, Actor: d.Actor, Reason: d.Reason, At: rec.Outcome.Time,
+	})
+}
+
+func why(d Decision) string {
+	if d.Reason == "" {
+		return d.Actor + " decided."
+	}
+	return d.Actor + ": " + d.Reason
+}

@@ -1,0 +1,192 @@
+package triage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+)
+
+// work is one queued alert on its way to an outcome. It goes through prepare and finish inside
+// transactions, and through ask outside of any, so that a slow model holds nothing up.
+type work struct {
+	entry  ledger.Entry
+	rec    winnow.Record
+	forced winnow.Reason // it goes to a person whatever the analysts say
+	taint  []string
+
+	settled  bool
+	analysis llm.Analysis
+	err      error // the analysts gave no answer
+}
+
+// prepare reads a queued alert and settles it when nobody has to be asked: it repeats an open
+// alert, or a cached verdict holds.
+func (e *Engine) prepare(t *ledger.Tx, id string) (*work, error) {
+	entry, err := t.Alert(id)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := t.Record(id)
+	if err != nil {
+		return nil, err
+	}
+	entry.Links = ledger.Links{}
+	w := &work{entry: entry, rec: rec, taint: e.forgery(&entry.Alert)}
+	w.forced = e.forced(&w.entry.Alert, &w.rec)
+	if w.settled, err = e.cheap(t, w, true); err != nil || !w.settled {
+		return w, err
+	}
+	return w, e.Settle(t, &w.entry, &w.rec)
+}
+
+// cheap joins an open alert or, when cached verdicts may be used, closes by one.
+func (e *Engine) cheap(t *ledger.Tx, w *work, cached bool) (bool, error) {
+	if w.forced != "" || w.entry.Alert.Adhoc {
+		return false, nil
+	}
+	first, err := e.openFor(t, &w.entry)
+	if err != nil {
+		return false, err
+	}
+	if first != nil {
+		e.join(&w.entry, &w.rec, first)
+		return true, nil
+	}
+	return cached && e.closeFromCache(&w.entry, &w.rec), nil
+}
+
+// ask puts the alert to the analysts. It changes nothing of the engine and may run concurrently
+// with itself.
+func (e *Engine) ask(ctx context.Context, w *work) {
+	a := &w.entry.Alert
+	w.analysis, w.err = e.Analyst.Analyse(ctx, llm.Input{
+		Alert: a, Fields: e.Fields, Lists: e.Lists, Verdicts: e, Taint: w.taint,
+		Policy: llmPolicy(e.search(a.SearchName).Policy),
+	})
+	if w.err == nil {
+		w.err = w.analysis.Failed
+	}
+}
+
+// finish turns the analysis into an outcome and keeps it. While the analysts were busy an alert
+// with the same key may have been opened: then this one joins it.
+func (e *Engine) finish(t *ledger.Tx, w *work) error {
+	joined, err := e.cheap(t, w, false)
+	if err != nil {
+		return err
+	}
+	if !joined {
+		if err := e.conclude(w); err != nil {
+			return err
+		}
+	}
+	return e.Settle(t, &w.entry, &w.rec)
+}
+
+func (e *Engine) conclude(w *work) error {
+	a, an := &w.entry.Alert, &w.analysis
+	advice, err := json.Marshal(an.Recommendations)
+	if err != nil {
+		return fmt.Errorf("triage %s: encode recommendations: %w", a.ID, err)
+	}
+	w.entry.Advice = advice
+	w.rec.Verdict, w.rec.Cost = an.Verdict, addCost(w.rec.Cost, an.Cost)
+	state, reason := judge(a, an, w.forced, e.search(a.SearchName).Policy)
+	if state == winnow.StateInReview && e.canaryHolds(a, &w.rec) {
+		e.closeCanary(a, &w.rec)
+		return nil
+	}
+	e.decide(&w.rec, state, reason, actorOf(an))
+	return nil
+}
+
+// canaryHolds reports whether the alert is a sampled drop whose rule still covers it.
+func (e *Engine) canaryHolds(a *winnow.Alert, rec *winnow.Record) bool {
+	return rec.Proposal.Reason == winnow.ReasonCanary && e.Gate.Confirm(a, rec.Proposal) == winnow.ReasonCanary
+}
+
+// forced says why an alert goes to a person whatever anybody believes of it, or "".
+func (e *Engine) forced(a *winnow.Alert, rec *winnow.Record) winnow.Reason {
+	switch {
+	case rec.Proposal.Kind == winnow.ProposeEscalate:
+		return rec.Proposal.Reason
+	case isLoss(rec.Proposal.Reason):
+		return rec.Proposal.Reason
+	case e.highRiskIn(a) != "":
+		return winnow.ReasonHighRisk
+	}
+	return ""
+}
+
+// isLoss reports whether a proposal's reason stands for rows that were never seen.
+func isLoss(r winnow.Reason) bool {
+	return r == winnow.ReasonTruncated || r == winnow.ReasonResultsUnread || r == winnow.ReasonRecordUnread
+}
+
+// closeCanary closes a sampled drop by its rule after all: the analysts did not find it
+// malicious, and what they cannot tell stays as the rule said.
+func (e *Engine) closeCanary(a *winnow.Alert, rec *winnow.Record) {
+	cost := rec.Cost
+	e.decideDrop(a, rec)
+	rec.Cost, rec.Outcome.Reason = cost, winnow.ReasonCanary
+}
+
+func actorOf(an *llm.Analysis) string {
+	for i := len(an.Calls) - 1; i >= 0; i-- {
+		if an.Verdict.Source == winnow.SourceModel && an.Calls[i].Usage.Calls > 0 {
+			return "model:" + an.Calls[i].Model
+		}
+	}
+	return string(winnow.SourceOffline)
+}
+
+// forgery taints an alert that carries a winnow_id which this deployment did not sign: somebody
+// tries to pass for winnow.
+func (e *Engine) forgery(a *winnow.Alert) []string {
+	for _, signed := range a.Fields["winnow_id"] {
+		if _, ok := e.Keys.Verify(signed); !ok {
+			return []string{"forged:winnow_id"}
+		}
+	}
+	return nil
+}
+
+func llmPolicy(p conf.Policy) llm.Policy {
+	return llm.Policy{
+		Confidence: p.Confidence, TrustUncalibrated: p.TrustUncalibrated, RequireFact: p.RequireFact,
+		OfflineMaxSeverity: p.OfflineMaxSeverity,
+	}
+}
+
+func addCost(a, b winnow.Cost) winnow.Cost {
+	return winnow.Cost{
+		MicroUSD: a.MicroUSD + b.MicroUSD, Calls: a.Calls + b.Calls, InputTokens: a.InputTokens + b.InputTokens,
+		CachedTokens: a.CachedTokens + b.CachedTokens, OutputTokens: a.OutputTokens + b.OutputTokens, Unpriced: a.Unpriced + b.Unpriced,
+	}
+}
+
+// TriageNow admits a row and takes it to its outcome at once, without the queue: for files, where
+// each alert has to see what came of those before it.
+func (e *Engine) TriageNow(ctx context.Context, t *ledger.Tx, row Row) (Admitted, error) {
+	done, err := e.Admit(t, row)
+	if err != nil || !done.Queued {
+		return done, err
+	}
+	w, err := e.prepare(t, done.ID)
+	if err != nil || w.settled {
+		return done, err
+	}
+	e.ask(ctx, w)
+	if w.err != nil {
+		if ctx.Err() != nil {
+			return done, context.Cause(ctx)
+		}
+		return done, e.GiveUp(t, &w.entry, &w.rec, "analyst")
+	}
+	return done, e.finish(t, w)
+}

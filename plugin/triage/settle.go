@@ -1,0 +1,122 @@
+package triage
+
+import (
+	"fmt"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/queue"
+)
+
+// settleNew keeps an alert whose outcome is known as it enters the ledger.
+func (e *Engine) settleNew(t *ledger.Tx, entry ledger.Entry, rec winnow.Record) error {
+	if err := t.Add(entry, rec); err != nil {
+		return err
+	}
+	return e.settled(t, &entry, &rec, 1)
+}
+
+// Settle keeps a new outcome of an alert that the ledger has: the record, the open case or the
+// end of one, the verdict for later alerts, and what the sinks have to be told, all in one
+// transaction. It takes the alert out of the queue.
+func (e *Engine) Settle(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) error {
+	before, err := t.Record(rec.ID)
+	if err != nil {
+		return err
+	}
+	seq, err := t.Change(*rec, entry.Links)
+	if err != nil {
+		return err
+	}
+	if err := queue.Done(t.Context(), t.Conn(), rec.ID); err != nil {
+		return err
+	}
+	if err := e.leaveOpen(t, entry, before.Outcome.State); err != nil {
+		return err
+	}
+	return e.settled(t, entry, rec, seq)
+}
+
+func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq int64) error {
+	switch rec.Outcome.State {
+	case winnow.StateEscalated:
+		e.enterOpen(entry.Key, rec.ID)
+		if err := e.openCase(t, entry); err != nil {
+			return err
+		}
+	case winnow.StateInReview:
+		e.enterOpen(entry.Key, rec.ID)
+	case winnow.StateClosed:
+		if err := e.keep(t, entry, rec); err != nil {
+			return err
+		}
+	case winnow.StateQueued, winnow.StateLeft:
+	}
+	return e.post(t, entry, rec, seq)
+}
+
+// post puts what the sinks have to be told into the outbox.
+func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq int64) error {
+	for _, sink := range e.Sinks {
+		kind, commentOnly := e.tell(sink, entry, rec)
+		if kind == "" {
+			continue
+		}
+		d := ledger.Delivery{
+			Key:  fmt.Sprintf("%s/%d/%s", rec.ID, seq, sink.Name),
+			Sink: sink.Name, Kind: kind, WinnowID: e.Keys.Sign(rec.ID), Record: *rec, Alert: entry.Alert, CommentOnly: commentOnly,
+		}
+		if err := t.Post(d, e.Now()); err != nil {
+			return err
+		}
+		if kind == ledger.DeliverNotable {
+			if err := t.SetNotable(rec.ID); err != nil {
+				return err
+			}
+			entry.Notable = true
+		}
+	}
+	return nil
+}
+
+// tell says what a sink has to hear of an outcome; "" is nothing. Every outcome is an event. A
+// notable is written where winnow owns them and none stands yet: in enforce for what survives,
+// else for every alert, because nobody else writes one. Where one stands it is updated in
+// enforce, commented on in assist, and left alone in shadow.
+func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (kind ledger.DeliveryKind, commentOnly bool) {
+	if sink.Type == conf.SinkFile {
+		return ledger.DeliverEvent, false
+	}
+	if rec.Outcome.Reason == winnow.ReasonOwn {
+		return "", false
+	}
+	search := e.search(rec.SearchName)
+	stands := search.Place == winnow.PlaceBeside || entry.Notable || entry.Alert.Adhoc
+	switch {
+	case sink.Type == conf.SinkNotable && !stands && e.survives(rec):
+		return ledger.DeliverNotable, false
+	case sink.Type == conf.SinkUpdate && stands && rec.Outcome.Run == winnow.RunEnforce:
+		return ledger.DeliverUpdate, false
+	case sink.Type == conf.SinkUpdate && stands && rec.Outcome.Run == winnow.RunAssist:
+		return ledger.DeliverUpdate, true
+	}
+	return "", false
+}
+
+// survives reports whether the alert needs a notable.
+func (e *Engine) survives(rec *winnow.Record) bool {
+	return rec.Outcome.State != winnow.StateClosed
+}
+
+// GiveUp escalates an alert that could not be judged in the last of its tries: nobody knows what
+// it is, so a person must look.
+func (e *Engine) GiveUp(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, cause string) error {
+	rec.Verdict = winnow.Verdict{Case: winnow.Case{
+		What:          "Triage failed: " + cause,
+		Why:           "Nobody has judged this alert; it may be anything.",
+		FirstResponse: "Look at the alert itself, then at `winnow doctor`.",
+	}}
+	e.decide(rec, winnow.StateEscalated, winnow.ReasonGaveUp+":"+winnow.Reason(cause), "winnow")
+	return e.Settle(t, entry, rec)
+}

@@ -1,0 +1,230 @@
+package triage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/winnow-soc/winnow/cache"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/queue"
+	"github.com/winnow-soc/winnow/plugin/state"
+)
+
+// Sink takes deliveries from the outbox; see plugin/splunk.
+type Sink interface {
+	Name() string
+	Deliver(ctx context.Context, d ledger.Delivery) error
+}
+
+// Worker runs an engine over the spool, the queue and the outbox of one state folder. It is the
+// only writer there; the caller holds the worker's lock.
+type Worker struct {
+	Engine *Engine
+	State  *state.Deployment
+	Sinks  []Sink
+	Log    *slog.Logger
+
+	// Generation names the policy, prompts and tables that cached verdicts hold for.
+	Generation cache.Generation
+
+	// Retryable says whether a failed delivery may be tried again.
+	Retryable func(error) bool
+
+	// Refresh is called at every turn: it takes up changed rules, lists and the stop switch.
+	Refresh func() error
+
+	// Command applies the body of a command record; see plugin/review.
+	Command func(t *ledger.Tx, body []byte) error
+}
+
+// Limits of one turn, so that no step starves the others and no transaction grows without bound.
+const (
+	importBatch  = 500
+	triageBatch  = 64
+	deliverBatch = 100
+)
+
+// Run works until the context ends: a turn, and a pause of [worker] poll when there was nothing
+// to do. Errors of one turn are logged and the next turn tries again.
+func (w *Worker) Run(ctx context.Context) error {
+	for {
+		busy, err := w.Turn(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			w.Log.Error("turn failed", "err", err)
+		}
+		if busy && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(w.Engine.Settings.Worker.Poll):
+		}
+	}
+}
+
+// Once works until spool and queue are empty and the outbox has nothing due.
+func (w *Worker) Once(ctx context.Context) error {
+	for ctx.Err() == nil {
+		busy, err := w.Turn(ctx)
+		if err != nil {
+			return err
+		}
+		if !busy {
+			return w.Publish(ctx)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// Turn takes one step of each kind of work. It reports whether there may be more to do at once.
+func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
+	if err := w.State.Beat(w.Engine.Now()); err != nil {
+		return false, err
+	}
+	if err := w.Refresh(); err != nil {
+		return false, err
+	}
+	imported, importErr := w.importSpool(ctx)
+	triaged, triageErr := w.triageQueue(ctx)
+	delivered, deliverErr := w.deliver(ctx)
+	err = errors.Join(importErr, triageErr, deliverErr)
+	busy = imported+triaged+delivered > 0
+	if busy && err == nil {
+		err = w.Publish(ctx)
+	}
+	return busy, err
+}
+
+// triageQueue takes the next alerts from the queue to their outcomes.
+func (w *Worker) triageQueue(ctx context.Context) (int, error) {
+	e := w.Engine
+	now := e.Now()
+	var batch []*work
+	attempts := map[string]int{}
+	err := e.Update(ctx, func(t *ledger.Tx) error {
+		batch = nil
+		items, err := queue.Lease(ctx, t.Conn(), now, now.Add(e.Settings.Worker.Lease), triageBatch)
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			attempts[it.ID] = it.Attempts
+			one, err := e.prepare(t, it.ID)
+			if err != nil {
+				return err
+			}
+			batch = append(batch, one)
+		}
+		return nil
+	})
+	if err != nil || len(batch) == 0 {
+		return 0, err
+	}
+	w.askAll(ctx, batch)
+	err = e.Update(ctx, func(t *ledger.Tx) error {
+		for _, one := range batch {
+			if err := w.conclude(ctx, t, one, attempts[one.rec.ID]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return len(batch), err
+}
+
+// askAll puts all alerts to the analysts, [worker] concurrency at a time.
+func (w *Worker) askAll(ctx context.Context, batch []*work) {
+	var g errgroup.Group
+	g.SetLimit(max(w.Engine.Settings.Worker.Concurrency, 1))
+	for _, one := range batch {
+		if !one.settled {
+			g.Go(func() error {
+				w.Engine.ask(ctx, one)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // failures stand in each work
+}
+
+func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, one *work, attempts int) error {
+	e := w.Engine
+	switch {
+	case one.settled:
+		return nil
+	case one.err == nil:
+		return e.finish(t, one)
+	case attempts >= e.Settings.Worker.MaxAttempts:
+		w.Log.Error("triage gave up", "id", one.rec.ID, "attempts", attempts, "err", one.err)
+		return e.GiveUp(t, &one.entry, &one.rec, "analyst")
+	}
+	w.Log.Warn("triage failed, will try again", "id", one.rec.ID, "attempts", attempts, "err", one.err)
+	return queue.Retry(ctx, t.Conn(), one.rec.ID, one.err.Error(), e.Now().Add(w.pause(attempts)))
+}
+
+// deliver hands what is due in the outbox to the sinks.
+func (w *Worker) deliver(ctx context.Context) (n int, err error) {
+	var due []ledger.Pending
+	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
+		var err error
+		due, err = t.Due(w.Engine.Now(), deliverBatch)
+		return err
+	})
+	if err != nil || len(due) == 0 {
+		return 0, err
+	}
+	failures := make([]error, len(due))
+	for i := range due {
+		failures[i] = w.deliverOne(ctx, due[i].Delivery)
+	}
+	return len(due), w.Engine.Update(ctx, func(t *ledger.Tx) error {
+		for i := range due {
+			if err := w.delivered(t, &due[i], failures[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
+	for _, s := range w.Sinks {
+		if s.Name() == d.Sink {
+			return s.Deliver(ctx, d)
+		}
+	}
+	return fmt.Errorf("no sink %q in winnow.conf", d.Sink)
+}
+
+// deliveryTries is how often a delivery is tried before it is left in the outbox for people to
+// see: with the pauses between, about a day.
+const deliveryTries = 150
+
+func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error {
+	now := w.Engine.Now()
+	if failure == nil {
+		return t.Delivered(p.Key, now)
+	}
+	var next time.Time
+	if w.Retryable(failure) && p.Attempts+1 < deliveryTries {
+		next = now.Add(w.pause(p.Attempts))
+	}
+	w.Log.Warn("delivery failed", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1, "again", next, "err", failure)
+	return t.Undelivered(p.Key, failure.Error(), next)
+}
+
+// pause is the time until the next try of work that failed: it doubles with every try, within
+// [queue] retry_min and retry_max.
+func (w *Worker) pause(attempts int) time.Duration {
+	q := w.Engine.Settings.Queue
+	return min(q.RetryMin<<min(attempts, 20), q.RetryMax)
+}
