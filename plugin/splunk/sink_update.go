@@ -77,13 +77,17 @@ func (s *UpdateSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 
 // span returns the earliest and latest time under which an alert is known.
 func span(a *winnow.Alert) (from, to time.Time) {
-	if a.Time.IsZero() {
-		return a.Received, a.Received
+	from, to = a.Time, a.Received
+	if from.IsZero() {
+		from = to
 	}
-	if a.Received.Before(a.Time) && !a.Received.IsZero() {
-		return a.Received, a.Time
+	if to.IsZero() {
+		to = from
 	}
-	return a.Time, a.Received
+	if to.Before(from) {
+		from, to = to, from
+	}
+	return from, to
 }
 
 // statusesKept is how long the site's review statuses are believed.

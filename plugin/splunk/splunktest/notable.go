@@ -144,17 +144,24 @@ func (s *Server) Notables() []Notable {
 	defer s.mu.Unlock()
 	out := make([]Notable, len(s.notables))
 	for i, n := range s.notables {
-		out[i] = *n
-		out[i].Reviews = slices.Clone(n.Reviews)
+		out[i] = n.copy()
 	}
 	return out
 }
 
+func (n *Notable) copy() Notable {
+	c := *n
+	c.Reviews = slices.Clone(n.Reviews)
+	return c
+}
+
 // Notable returns the notable event of that event_id, and whether there is one.
 func (s *Server) Notable(id string) (Notable, bool) {
-	for _, n := range s.Notables() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range slices.Backward(s.notables) {
 		if n.ID == id {
-			return n, true
+			return n.copy(), true
 		}
 	}
 	return Notable{}, false

@@ -3,6 +3,7 @@ package splunktest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,10 @@ type query struct {
 	table  []string
 }
 
-type term struct{ field, value string }
+type term struct {
+	field, value string
+	like         *regexp.Regexp // nil without a wildcard
+}
 
 // parseSPL reads a search. Everything it does not know is refused as Splunk refuses it.
 func parseSPL(spl string) (query, error) {
@@ -89,7 +93,7 @@ func parseTerms(s string) ([]term, error) {
 		if value == "" {
 			value = unescape(m[2])
 		}
-		terms = append(terms, term{m[1], value})
+		terms = append(terms, term{m[1], value, wildcard(value)})
 		s = s[len(m[0]):]
 	}
 	return terms, nil
@@ -117,23 +121,27 @@ func (q query) matches(n *Notable) bool {
 		case "source":
 			values = []string{n.Source}
 		}
-		if !anyLike(values, t.value) {
+		if !slices.ContainsFunc(values, t.fits) {
 			return false
 		}
 	}
 	return true
 }
 
-func anyLike(values []string, pattern string) bool {
+func (t term) fits(value string) bool {
+	if t.like != nil {
+		return t.like.MatchString(value)
+	}
+	return strings.EqualFold(t.value, value)
+}
+
+func wildcard(pattern string) *regexp.Regexp {
+	if !strings.Contains(pattern, "*") {
+		return nil
+	}
 	parts := strings.Split(pattern, "*")
 	for i, p := range parts {
 		parts[i] = regexp.QuoteMeta(p)
 	}
-	like := regexp.MustCompile(`(?is)^` + strings.Join(parts, ".*") + `$`)
-	for _, v := range values {
-		if like.MatchString(v) {
-			return true
-		}
-	}
-	return false
+	return regexp.MustCompile(`(?is)^` + strings.Join(parts, ".*") + `$`)
 }

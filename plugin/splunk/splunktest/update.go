@@ -159,12 +159,9 @@ func (s *Server) collection(w http.ResponseWriter, r *http.Request, who *login) 
 		return
 	}
 	docs := []map[string]any{}
-	for _, n := range s.Notables() {
-		for _, rec := range n.Reviews {
-			if n.ID == query.RuleID {
-				docs = append(docs, rec.document())
-			}
-		}
+	n, _ := s.Notable(query.RuleID)
+	for _, rec := range n.Reviews {
+		docs = append(docs, rec.document())
 	}
 	writeJSON(w, http.StatusOK, docs)
 }

@@ -1,0 +1,144 @@
+package splunk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+)
+
+func eventDelivery(i int) ledger.Delivery {
+	d := delivery("0", 1, winnow.StateClosed)
+	d.Kind, d.Sink, d.Key = ledger.DeliverEvent, "events", fmt.Sprintf("ALERT0/%d/events", i)
+	return d
+}
+
+func newFileSink(t testing.TB, opts FileOptions) *FileSink {
+	t.Helper()
+	s, err := NewFileSink("events", opts, newClock().now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func lines(t testing.TB, path string) [][]byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Split(bytes.TrimSuffix(text, []byte{'\n'}), []byte{'\n'})
+}
+
+func TestEventLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	d := eventDelivery(1)
+	d.Record.Verdict.Case.Why = "a\nforged line\u2028"
+	d.Record.Verdict.Votes = nil
+	deliver(t, newFileSink(t, FileOptions{Path: path}), d)
+	got := lines(t, path)
+	if len(got) != 1 {
+		t.Fatalf("%d lines, want 1", len(got))
+	}
+	golden(t, "event.ndjson", append(got[0], '\n'))
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("mode is %v, %v", info.Mode(), err)
+	}
+}
+
+func TestEventsOnceAndWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	first := newFileSink(t, FileOptions{Path: path})
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() { deliver(t, first, eventDelivery(i%20)) })
+	}
+	wg.Wait()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	mustDo(t, err)
+	_, err = f.WriteString(`{"event_key":"ALERT0/99/events","cut of`) // a crash inside a line
+	mustDo(t, err, f.Close())
+
+	second := newFileSink(t, FileOptions{Path: path})
+	for i := range 20 {
+		deliver(t, second, eventDelivery(i))
+	}
+	deliver(t, second, eventDelivery(99))
+	seen := map[string]int{}
+	for _, line := range lines(t, path) {
+		var e struct {
+			EventKey string `json:"event_key"`
+			WinnowID string `json:"winnow_id"`
+			ID       string `json:"id"`
+		}
+		if json.Unmarshal(line, &e) != nil {
+			seen["torn"]++
+			continue
+		}
+		if seen[e.EventKey]++; e.WinnowID != "ALERT0-00ff" || e.ID != "ALERT0" {
+			t.Errorf("event is %+v", e)
+		}
+	}
+	for key, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is there %d times", key, n)
+		}
+	}
+	if len(seen) != 22 {
+		t.Errorf("%d different lines, want 20, the torn one and its repeat", len(seen))
+	}
+}
+
+func TestEventsRotate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	s := newFileSink(t, FileOptions{Path: path, MaxSize: 4000, Keep: 2})
+	for i := range 30 {
+		deliver(t, s, eventDelivery(i))
+	}
+	files, _ := filepath.Glob(path + "*")
+	if len(files) != 3 {
+		t.Errorf("files are %v, want the file and two older", files)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil || info.Size() > 4000 {
+			t.Errorf("%s has %d bytes, %v", f, info.Size(), err)
+		}
+	}
+	// What was rotated away just now still counts as written.
+	before := len(lines(t, path))
+	deliver(t, newFileSink(t, FileOptions{Path: path, MaxSize: 4000, Keep: 2}), eventDelivery(28))
+	if got := len(lines(t, path)); got != before {
+		t.Errorf("%d lines, want %d", got, before)
+	}
+}
+
+func TestFileSinkFails(t *testing.T) {
+	s := newFileSink(t, FileOptions{Path: filepath.Join(t.TempDir(), "no", "folder")})
+	wantError(t, s.Deliver(context.Background(), eventDelivery(1)), CodeDisk, true)
+	wantError(t, s.Deliver(context.Background(), notableDelivery("0")), CodeInput, false)
+	if _, err := NewFileSink("events", FileOptions{}, newClock().now); err == nil || !strings.Contains(err.Error(), "[sink:events]") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestSeenKeysForgetTheOldest(t *testing.T) {
+	k := &seenKeys{young: map[string]bool{}}
+	for i := range 3 * recentKeys {
+		k.add(fmt.Sprint(i))
+	}
+	if k.has("0") || !k.has(fmt.Sprint(3*recentKeys-1)) || !k.has(fmt.Sprint(2*recentKeys)) {
+		t.Error("want the newest kept and the oldest forgotten")
+	}
+}
