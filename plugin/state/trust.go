@@ -9,7 +9,8 @@ import (
 // Trusted refuses files and folders that a user other than the current one or root can write,
 // replace or redirect: their owner, mode, every folder above them, and what links point to. For a
 // folder, everything in it counts. The group of the owner does not count while it is the owner's
-// primary one. A path that does not exist is an error.
+// primary one. A path that does not exist is an error; a file that vanishes from a folder while it
+// is looked at is not, because other processes work in the spool.
 func (d *Deployment) Trusted(paths ...string) error {
 	g := guard{seen: map[string]bool{}}
 	for _, path := range paths {
@@ -33,9 +34,12 @@ func trusted(g *guard, path string) error {
 		return err
 	}
 	return filepath.WalkDir(real, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if err == nil {
+			err = g.path(path, true)
 		}
-		return g.path(path, true)
+		if missing(err) && path != real {
+			return nil
+		}
+		return err
 	})
 }

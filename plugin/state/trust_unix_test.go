@@ -3,6 +3,7 @@
 package state_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,4 +148,34 @@ func TestSecretOfAnotherUserIsRefused(t *testing.T) {
 	if _, err := d.Keys(); err == nil || !strings.Contains(err.Error(), "belongs to user") {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestTrustedWhileFilesComeAndGo(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			path := filepath.Join(dir, fmt.Sprint(i%50))
+			_ = os.WriteFile(path, nil, 0o600)
+			_ = os.Remove(filepath.Join(dir, fmt.Sprint((i+25)%50)))
+		}
+	}()
+	d := &state.Deployment{}
+	for range 300 {
+		if err := d.Trusted(dir); err != nil {
+			t.Errorf("a file that vanished is no reason for distrust: %v", err)
+			break
+		}
+	}
+	close(stop)
+	<-done
 }
