@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 )
 
@@ -37,9 +38,15 @@ func trusted(g *guard, path string) error {
 		if err == nil {
 			err = g.path(path, true)
 		}
-		if missing(err) && path != real {
+		if missing(err) && path != real && gone(path) {
 			return nil
 		}
 		return err
 	})
+}
+
+// gone reports whether nothing is there any more; a link that leads nowhere is.
+func gone(path string) bool {
+	_, err := os.Lstat(path)
+	return missing(err)
 }
