@@ -26,7 +26,7 @@ func correlate(v *view, cat *llm.Catalogue) llm.Correlation {
 	}
 	for i := range hints {
 		h := &hints[i]
-		if !(v.shows(h.words...) || v.says(h.words...)) || !add(&c, cat, h.technique, h.confidence) {
+		if (!v.shows(h.words...) && !v.says(h.words...)) || !add(&c, cat, h.technique, h.confidence) {
 			continue
 		}
 		if field := v.fieldWith(h.words); field != "" {

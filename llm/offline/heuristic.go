@@ -43,7 +43,7 @@ func (v *view) ballot(table []heuristic) llm.Ballot {
 }
 
 func (v *view) fires(h *heuristic) bool {
-	return !(h.factWins && len(v.c.Facts) > 0) && h.when(v)
+	return (!h.factWins || len(v.c.Facts) == 0) && h.when(v)
 }
 
 func (v *view) opinion(h *heuristic) llm.Ballot {
@@ -105,6 +105,19 @@ func (v *view) cite(concepts []string) []string {
 	return out
 }
 
+// shown is a concept's value as it stands in a sentence; {fact} stands for the benign facts.
+func (v *view) shown(concept string) string {
+	if concept != "fact" {
+		_, value := v.get(concept)
+		return quote(value)
+	}
+	names := make([]string, len(v.c.Facts))
+	for i, f := range v.c.Facts {
+		names[i] = f.Name
+	}
+	return strings.Join(names, ", ")
+}
+
 // sentence fills the values into a reason, cut to a line.
 func (v *view) sentence(text string) string {
 	var out strings.Builder
@@ -115,8 +128,7 @@ func (v *view) sentence(text string) string {
 		if !found || !closed {
 			return limit(out.String())
 		}
-		_, value := v.get(concept)
-		out.WriteString(quote(value))
+		out.WriteString(v.shown(concept))
 		text = after
 	}
 }

@@ -11,7 +11,7 @@ var identityTable = []heuristic{
 	{
 		name: "known account or place", vote: winnow.VoteSafe, confidence: 92, fields: []string{"user", "src"},
 		when:   func(v *view) bool { return v.factOn("user") || (v.factOn("src") && v.has("user")) },
-		reason: "{user} at {src} is known to do this",
+		reason: "expected of {user} from {src}: {fact}",
 	},
 	{
 		name: "prompts until approved", vote: winnow.VoteMalicious, confidence: 85, fields: []string{"user", "failures", "result", "what"},

@@ -12,7 +12,7 @@ var networkTable = []heuristic{
 	{
 		name: "known machine", vote: winnow.VoteSafe, confidence: 92, fields: []string{"src"},
 		when:   func(v *view) bool { return v.factBeside("user") },
-		reason: "{src} and {dest}: machines of ours that are known to do this",
+		reason: "expected here: {fact}",
 	},
 	{
 		name: "command and control", vote: winnow.VoteMalicious, confidence: 85, fields: []string{"what", "src", "dest"},

@@ -11,7 +11,7 @@ var threatIntelTable = []heuristic{
 	{
 		name: "explained by a fact", vote: winnow.VoteSafe, confidence: 90,
 		when:   func(v *view) bool { return len(v.c.Facts) > 0 },
-		reason: "nothing known to be bad in it, and it is explained by what we know of {src}",
+		reason: "nothing known to be bad in it, and explained by {fact}",
 	},
 	{
 		name: "credential theft", vote: winnow.VoteMalicious, confidence: 90, fields: []string{"process", "what", "dest"},

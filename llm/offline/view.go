@@ -169,13 +169,16 @@ func (v *view) factBeside(concept string) bool {
 	return false
 }
 
-// quote shows a value of the alert: in quotes, controls escaped, at most maxQuoted runes.
+// quote shows a value of the alert: a number as it is, a text in quotes, controls escaped, at most maxQuoted runes.
 func quote(s string) string {
 	if s == "" {
 		return "(none)"
 	}
 	if len(s) > maxQuoted {
 		s = clip(s)
+	}
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
+		return s
 	}
 	return strconv.QuoteToGraphic(s)
 }
