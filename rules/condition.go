@@ -94,7 +94,7 @@ func parseText(text string) (ast.Node, error) {
 	if !errors.As(err, &e) {
 		return nil, &condError{msg: err.Error()}
 	}
-	return nil, &condError{at: e.From, msg: e.Message, hint: syntaxHint(e.Message)}
+	return nil, &condError{at: e.From, msg: plainSyntax(e.Message), hint: syntaxHint(e.Message)}
 }
 
 // program compiles the condition once.

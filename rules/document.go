@@ -138,10 +138,10 @@ func (d *document) mapping(n *yaml.Node, what string, known []string) (pairs []p
 			d.fail(p.key, "", "a key must be a word")
 			ok = false
 		case slices.ContainsFunc(pairs, func(q pair) bool { return q.key.Value == p.key.Value }):
-			d.fail(p.key, "keep one", "%s: key %q is there twice", what, p.key.Value)
+			d.fail(p.key, "keep one", "key %q is there twice in %s", p.key.Value, what)
 			ok = false
 		case known != nil && !slices.Contains(known, p.key.Value):
-			d.fail(p.key, didYouMean(nearest(p.key.Value, slices.Values(known))), "%s: unknown key %q", what, p.key.Value)
+			d.fail(p.key, didYouMean(nearest(p.key.Value, slices.Values(known))), "unknown key %q in %s", p.key.Value, what)
 			ok = false
 		default:
 			pairs = append(pairs, p)

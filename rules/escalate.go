@@ -112,7 +112,10 @@ func (r *ruleReader) entries() []*Entry {
 func (r *ruleReader) entry(n *yaml.Node) *Entry {
 	r.document.rule = ""
 	before := len(r.errs)
-	pairs, _ := r.mapping(n, "an entry", entryKeys)
+	pairs, ok := r.mapping(n, "an entry", entryKeys)
+	if !ok && pairs == nil {
+		return nil
+	}
 	rule := &Rule{Pos: Position{File: r.file, Line: n.Line, Column: n.Column}}
 	r.readID(n, pairs, rule)
 	out := &Entry{ID: rule.ID, Pos: rule.Pos}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -24,7 +25,7 @@ type pattern struct {
 func newPattern(text string) (*pattern, error) {
 	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
-		return nil, fmt.Errorf("bad regular expression: %w", err)
+		return nil, badPattern(err)
 	}
 	re = re.Simplify()
 	if err := checkSize(text, re); err != nil {
@@ -47,12 +48,16 @@ func checkSize(text string, re *syntax.Regexp) error {
 	}
 	prog, err := syntax.Compile(re)
 	if err != nil {
-		return fmt.Errorf("bad regular expression: %w", err)
+		return badPattern(err)
 	}
 	if len(prog.Inst) > maxRegexpProgram {
 		return fmt.Errorf("the regular expression compiles to %d instructions, more than %d", len(prog.Inst), maxRegexpProgram)
 	}
 	return nil
+}
+
+func badPattern(err error) error {
+	return errors.New("bad regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 }
 
 // match reports whether the expression matches anywhere in text.

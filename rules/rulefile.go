@@ -52,7 +52,10 @@ func (r *ruleReader) read() []*Rule {
 func (r *ruleReader) rule(n *yaml.Node) *Rule {
 	r.document.rule = ""
 	before := len(r.errs)
-	pairs, _ := r.mapping(n, "a rule", ruleKeys)
+	pairs, ok := r.mapping(n, "a rule", ruleKeys)
+	if !ok && pairs == nil {
+		return nil
+	}
 	out := &Rule{
 		Mode: ModeShadow, MaxSeverity: winnow.SeverityMedium, Canary: -1,
 		Pos: Position{File: r.file, Line: n.Line, Column: n.Column},
@@ -259,7 +262,7 @@ func parseShare(text string) (float64, error) {
 
 func (r *ruleReader) window(p pair) *Window {
 	before := len(r.errs)
-	pairs, _ := r.mapping(p.value, "window", []string{"days", "from", "to", "tz"})
+	pairs, _ := r.mapping(p.value, "a window", []string{"days", "from", "to", "tz"})
 	w := &Window{Days: [7]bool{true, true, true, true, true, true, true}, Zone: time.UTC}
 	for _, kp := range pairs {
 		if err := r.windowKey(kp, w); err != nil {
@@ -341,7 +344,7 @@ func (d *document) condition(n *yaml.Node, text string, v vocabulary) *condition
 		d.fail(n, "", "%v", err)
 		return nil
 	}
-	if ce.hint == "" && strings.Contains(ce.msg, "EOF") && strings.Contains(n.LineComment, "#") {
+	if ce.hint == "" && strings.Contains(ce.msg, "ends too early") && strings.Contains(n.LineComment, "#") {
 		ce.hint = "YAML takes what follows # as a comment: quote the condition"
 	}
 	line, column := d.locate(n, ce.at)

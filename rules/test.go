@@ -131,7 +131,7 @@ func (d *document) test(n *yaml.Node, positive string) Test {
 // _time as in files given to winnow triage, and alert.app, alert.owner and alert.source for what
 // comes with the search.
 func (d *document) testAlert(n *yaml.Node, t *Test) {
-	pairs, _ := d.mapping(n, "alert", nil)
+	pairs, _ := d.mapping(n, "an alert", nil)
 	for _, p := range pairs {
 		if !d.header(p, t.Alert) {
 			d.field(p.key.Value, p.value, t)
@@ -187,7 +187,7 @@ func (d *document) source(p pair, a *winnow.Alert) {
 func (d *document) field(name string, n *yaml.Node, t *Test) {
 	switch n.Kind {
 	case yaml.MappingNode:
-		pairs, _ := d.mapping(n, "alert", nil)
+		pairs, _ := d.mapping(n, "an alert", nil)
 		for _, p := range pairs {
 			d.field(name+"."+p.key.Value, p.value, t)
 		}

@@ -73,6 +73,19 @@ func syntaxHint(msg string) string {
 	return ""
 }
 
+// plainSyntax says what the parser says without its names for kinds of tokens.
+func plainSyntax(msg string) string {
+	if msg == "unexpected token EOF" {
+		return "the condition ends too early"
+	}
+	for _, kind := range [...]string{"Operator(", "Identifier(", "Bracket(", "Number(", "String("} {
+		if before, after, ok := strings.Cut(msg, "token "+kind); ok {
+			return before + strings.TrimSuffix(after, ")")
+		}
+	}
+	return msg
+}
+
 // functionHint suggests a function for a name that is none.
 func functionHint(name string) string {
 	switch strings.ToLower(name) {
