@@ -35,7 +35,7 @@ func shippedFields(t testing.TB) *winnow.FieldTable {
 	if err != nil {
 		t.Skip("the shipped field table is not there: ", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // read only
 	table := &winnow.FieldTable{}
 	if err := table.Read("fields.csv", f); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestAITRulesCloseNoAttack(t *testing.T) {
 			if err != nil {
 				t.Skip("the AIT alerts are not there: ", err)
 			}
-			defer f.Close()
+			defer func() { _ = f.Close() }() // read only
 			rows, closed, byRule := replay(t, aitSet(t), f)
 			if closed["attack"] > 0 {
 				t.Errorf("%d attacks closed: %v", closed["attack"], byRule)

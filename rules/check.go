@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/winnow-soc/winnow"
 	"go.yaml.in/yaml/v3"
@@ -19,33 +20,43 @@ func (s *Set) Check() []*Error {
 }
 
 func (s *Set) checkRule(r *Rule) (out []*Error) {
-	add := func(warning bool, hint, format string, args ...any) *Error {
-		e := &Error{File: r.Pos.File, Line: r.Pos.Line, Column: r.Pos.Column, Rule: r.ID,
-			Message: fmt.Sprintf(format, args...), Hint: hint, Warning: warning}
-		out = append(out, e)
-		return e
-	}
 	if err := r.cond.program().err; err != nil {
-		add(false, "", "%v", err)
+		out = append(out, r.finding("", "%v", err))
 	}
 	if err := r.ListError(); err != nil {
-		add(false, "the rule matches nothing until the list is good again", "%v", err)
+		out = append(out, r.finding("the rule matches nothing until the list is good again", "%v", err))
+	}
+	return append(out, s.warnings(r)...)
+}
+
+func (s *Set) warnings(r *Rule) (out []*Error) {
+	warn := func(e *Error) {
+		e.Warning = true
+		out = append(out, e)
 	}
 	if !s.now.Before(r.Expires) {
-		add(true, "delete it, or renew it with its reason", "the rule expired on %s", r.Expires.AddDate(0, 0, -1).Format("2006-01-02"))
+		last := r.Expires.AddDate(0, 0, -1).Format(time.DateOnly)
+		warn(r.finding("delete it, or renew it with its reason", "the rule expired on %s", last))
 	}
 	if r.cond.root.op == condLiteral {
-		add(true, "", "the condition is always %v", r.cond.root.value)
+		warn(r.finding("", "the condition is always %v", r.cond.root.value))
 	}
 	for _, u := range r.cond.vendor {
-		r.at(add(true, "if it is spelt right, add it to fields.csv", "field %q is in no table of fields and in no test of the rule", eventName(u.field)), u)
+		warn(r.at(u, r.finding("if it is spelt right, add it to fields.csv",
+			"field %q is in no table of fields and in no test of the rule", eventName(u.field))))
 	}
 	for _, u := range r.cond.smells {
 		if s.control(r, u.field) == winnow.ControlAttacker {
-			r.at(add(true, smellHint(u.how), "%s over %s, which an attacker may set", u.how, eventName(u.field)), u)
+			warn(r.at(u, r.finding(smellHint(u.how), "%s over %s, which an attacker may set", u.how, eventName(u.field))))
 		}
 	}
 	return out
+}
+
+// finding is an error at the rule.
+func (r *Rule) finding(hint, format string, args ...any) *Error {
+	return &Error{File: r.Pos.File, Line: r.Pos.Line, Column: r.Pos.Column, Rule: r.ID,
+		Message: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 func smellHint(how string) string {
@@ -68,20 +79,21 @@ func (s *Set) control(r *Rule, field string) winnow.Control {
 }
 
 // at moves an error to where the condition reads a field, when the file can still be read.
-func (r *Rule) at(e *Error, u fieldUse) {
+func (r *Rule) at(u fieldUse, e *Error) *Error {
 	data, err := readCapped(r.Pos.File, maxFileBytes)
 	if err != nil {
-		return
+		return e
 	}
 	d := &document{file: r.Pos.File, data: data}
 	root, err := decodeYAML(data)
 	if err != nil {
-		return
+		return e
 	}
 	if n := whenAt(root, r.Pos); n != nil && n.Value == r.When {
 		e.Line, e.Column = d.locate(n, u.at)
 		e.Source = d.line(e.Line)
 	}
+	return e
 }
 
 // whenAt finds the condition of the rule at a place.

@@ -20,7 +20,7 @@ func (c *checker) term(n ast.Node) (*term, error) {
 	case *ast.FloatNode:
 		return c.number(n, n.Value)
 	case *ast.MemberNode:
-		return c.member3(n)
+		return c.named(n)
 	case *ast.PointerNode:
 		return c.element(n)
 	case *ast.UnaryNode:
@@ -105,8 +105,8 @@ func (c *checker) unknownName(n *ast.IdentifierNode) error {
 	return nil
 }
 
-// member3 reads event.f, alert.f and lists.l.
-func (c *checker) member3(m *ast.MemberNode) (*term, error) {
+// named reads event.f, alert.f and lists.l.
+func (c *checker) named(m *ast.MemberNode) (*term, error) {
 	root, name, err := c.path(m)
 	if err != nil {
 		return nil, err

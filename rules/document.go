@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -23,6 +22,8 @@ type document struct {
 	data []byte
 	rule string // id of the rule being read
 	errs []*Error
+
+	lines []string // made when first needed
 }
 
 // parse returns the top mapping's pairs. Aliases are refused: a few lines of them can stand for
@@ -105,20 +106,24 @@ func (d *document) fail(n *yaml.Node, hint, format string, args ...any) {
 	d.failAt(n.Line, n.Column, hint, fmt.Sprintf(format, args...))
 }
 
-func (d *document) failAt(line, column int, hint, msg string) *Error {
-	e := &Error{File: d.file, Line: line, Column: column, Rule: d.rule, Message: msg, Hint: hint, Source: d.line(line)}
-	d.errs = append(d.errs, e)
-	return e
+func (d *document) failAt(line, column int, hint, msg string) {
+	d.errs = append(d.errs, &Error{File: d.file, Line: line, Column: column, Rule: d.rule, Message: msg, Hint: hint, Source: d.line(line)})
 }
 
-// line returns a line of the file.
+// line returns a line of the file, counted from 1.
 func (d *document) line(n int) string {
-	for text := range strings.Lines(string(d.data)) {
-		if n--; n == 0 {
-			return strings.TrimRight(text, "\r\n")
-		}
+	if lines := d.split(); 0 < n && n <= len(lines) {
+		return strings.TrimRight(lines[n-1], "\r\n")
 	}
 	return ""
+}
+
+// split returns the lines of the file with their ends.
+func (d *document) split() []string {
+	if d.lines == nil {
+		d.lines = strings.SplitAfter(string(d.data), "\n")
+	}
+	return d.lines
 }
 
 // pair is a key of a mapping and its value.
@@ -131,13 +136,14 @@ func (d *document) mapping(n *yaml.Node, what string, known []string) (pairs []p
 		return nil, false
 	}
 	ok = true
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		p := pair{n.Content[i], n.Content[i+1]}
 		switch {
 		case p.key.Kind != yaml.ScalarNode:
 			d.fail(p.key, "", "a key must be a word")
 			ok = false
-		case slices.ContainsFunc(pairs, func(q pair) bool { return q.key.Value == p.key.Value }):
+		case seen[p.key.Value]:
 			d.fail(p.key, "keep one", "key %q is there twice in %s", p.key.Value, what)
 			ok = false
 		case known != nil && !slices.Contains(known, p.key.Value):
@@ -145,6 +151,7 @@ func (d *document) mapping(n *yaml.Node, what string, known []string) (pairs []p
 			ok = false
 		default:
 			pairs = append(pairs, p)
+			seen[p.key.Value] = true
 		}
 	}
 	return pairs, ok
@@ -192,72 +199,4 @@ func (d *document) sequence(n *yaml.Node, what string) ([]*yaml.Node, bool) {
 		return nil, false
 	}
 	return n.Content, true
-}
-
-// locate returns the place in the file of the character at an offset of a scalar's value. It walks
-// text and file together; white space and escapes may differ between the two, the rest does not.
-func (d *document) locate(n *yaml.Node, offset int) (line, column int) {
-	src := newCursor(d.data, n.Line, n.Column)
-	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		src.skipLine()
-	}
-	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
-		src.step()
-	}
-	value := []rune(n.Value)
-	for i, r := range value {
-		if unicode.IsSpace(r) && i < offset {
-			continue
-		}
-		src.seek(r)
-		if i >= offset {
-			break
-		}
-		src.step()
-	}
-	if src.ended() {
-		return n.Line, n.Column
-	}
-	return src.line, src.column
-}
-
-// cursor is a place in a text, in characters.
-type cursor struct {
-	rest         []byte
-	line, column int
-}
-
-func newCursor(data []byte, line, column int) *cursor {
-	c := &cursor{rest: data, line: 1, column: 1}
-	for !c.ended() && (c.line < line || c.line == line && c.column < column) {
-		c.step()
-	}
-	return c
-}
-
-func (c *cursor) ended() bool { return len(c.rest) == 0 }
-
-func (c *cursor) step() {
-	r, size := utf8.DecodeRune(c.rest)
-	c.rest = c.rest[size:]
-	c.column++
-	if r == '\n' {
-		c.line, c.column = c.line+1, 1
-	}
-}
-
-func (c *cursor) skipLine() {
-	for line := c.line; !c.ended() && c.line == line; {
-		c.step()
-	}
-}
-
-// seek goes to the next r.
-func (c *cursor) seek(r rune) {
-	for !c.ended() {
-		if got, _ := utf8.DecodeRune(c.rest); got == r {
-			return
-		}
-		c.step()
-	}
 }

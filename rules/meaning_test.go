@@ -14,6 +14,8 @@ import (
 	"github.com/winnow-soc/winnow"
 )
 
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
 // author writes random conditions, more deeply nested and more oddly mixed than a person would.
 type author struct {
 	*rand.Rand
@@ -191,7 +193,7 @@ func write(t testing.TB, path, text string) {
 // eachPair runs fn over random pairs of a condition and an alert until fn says stop.
 func eachPair(t *testing.T, pairs int, seed uint64, fn func(text string, tree ast.Node, c *condition, a *winnow.Alert) (goOn bool)) (done int) {
 	v, _ := meaningLists(t)
-	w := &author{Rand: rand.New(rand.NewPCG(seed, 1))}
+	w := &author{Rand: newRand(seed)}
 	for done < pairs {
 		text := w.cond(w.IntN(5))
 		c, err := parseCondition(text, v)
