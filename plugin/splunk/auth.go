@@ -52,7 +52,8 @@ func FindCredentials(key winnow.Secret, tokenFile string, getenv func(string) st
 	}
 	return nil, &Error{
 		Op: "log in to Splunk", Code: CodeAuth, Retry: true,
-		Message: "no session key and no token: run the worker as modular input, or set token_file in [splunk] of winnow.conf or " + TokenEnv,
+		Message: "no session key and no token: run the worker as modular input, set " + TokenEnv +
+			", or set token_file in [splunk] of winnow.conf",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"strconv"
@@ -112,7 +113,7 @@ func term(field, value string) (string, error) {
 	}
 	for _, r := range value {
 		if r < ' ' || r == 0x7f || r == '*' || r == 0xfffd {
-			return "", errors.New(field + " " + strconv.Quote(value) + " holds a wildcard or control character: it cannot be searched for exactly")
+			return "", fmt.Errorf("%s %q holds a wildcard or control character: it cannot be searched for exactly", field, value)
 		}
 	}
 	value = strings.ReplaceAll(value, `\`, `\\`)

@@ -22,7 +22,10 @@ func (c *Client) Secret(ctx context.Context, realm, name string) (winnow.Secret,
 		return "", fmt.Errorf("%q: %w", plain(name, maxMessage), err)
 	}
 	if len(a.Entry) != 1 || a.Entry[0].Content.Clear == nil {
-		return "", &Error{Op: op, Code: CodeForbidden, Retry: true, Message: "the answer has no clear_password: is list_storage_passwords missing?"}
+		return "", &Error{
+			Op: op, Code: CodeForbidden, Retry: true,
+			Message: "the answer has no clear_password: is list_storage_passwords missing?",
+		}
 	}
 	return winnow.Secret(*a.Entry[0].Content.Clear), nil
 }

@@ -197,7 +197,10 @@ func (s *UpdateSink) settle(ctx context.Context, ruleID string, h history, d led
 		}
 		h.reviews = reviews
 		if _, ok := h.done(d); !ok {
-			return &Error{Op: "update notable", Code: CodeBadAnswer, Retry: true, Message: "Splunk took the update, but it is not in the review history"}
+			return &Error{
+				Op: "update notable", Code: CodeBadAnswer, Retry: true,
+				Message: "Splunk took the update, but it is not in the review history",
+			}
 		}
 		lost := h.lost()
 		if lost == (State{}) {

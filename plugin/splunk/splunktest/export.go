@@ -2,7 +2,6 @@ package splunktest
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 func (s *Server) export(w http.ResponseWriter, r *http.Request, _ *login) {
 	q, err := parseSPL(r.PostForm.Get("search"))
 	if err == nil && q.macros && s.opts.NoES {
-		err = fmt.Errorf("Error in 'SearchParser': The search specifies a macro 'get_event_id_meval' that cannot be found.")
+		err = says("Error in 'SearchParser': The search specifies a macro 'get_event_id_meval' that cannot be found.")
 	}
 	if err != nil {
 		reply(w, r, http.StatusBadRequest, "FATAL", err.Error())
@@ -54,7 +53,7 @@ func timeRange(form url.Values, now time.Time) (from, to time.Time, err error) {
 		}
 		sec, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
-			return time.Time{}, fmt.Errorf("Invalid %s.", key)
+			return time.Time{}, sayf("Invalid %s.", key)
 		}
 		return time.Unix(sec, 0), nil
 	}

@@ -163,6 +163,14 @@ func forbidden(w http.ResponseWriter, r *http.Request, who *login, capability st
 		"You (user=%s) do not have permission to perform this operation (requires capability: %s).", who.user, capability))
 }
 
+// says is an error in Splunk's own words, which follow no rules of Go.
+type says string
+
+// Error returns the words.
+func (s says) Error() string { return string(s) }
+
+func sayf(format string, args ...any) error { return says(fmt.Sprintf(format, args...)) }
+
 type xmlMessage struct {
 	Type string `xml:"type,attr"`
 	Text string `xml:",chardata"`

@@ -9,6 +9,8 @@ package splunktest
 
 import (
 	"crypto/tls"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -98,7 +100,7 @@ func serve(opts Options, ln net.Listener) *Server {
 		URL: "https://" + ln.Addr().String(), Home: opts.Home, opts: opts,
 		keys: map[string]*login{}, passwords: map[string]string{},
 	}
-	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = s.http.Serve(ln) }()
 	return s
 }

@@ -1,7 +1,6 @@
 package splunktest
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,14 +37,14 @@ func parseSPL(spl string) (query, error) {
 		case i == len(stages)-1 && command == "table":
 			q.table = strings.FieldsFunc(args, func(r rune) bool { return r == ',' || r == ' ' })
 		default:
-			err = fmt.Errorf("Unknown search command '%s'.", command)
+			err = sayf("Unknown search command '%s'.", command)
 		}
 		if err != nil {
 			return query{}, err
 		}
 	}
 	if len(q.table) == 0 || !q.onNotables() {
-		return query{}, fmt.Errorf("Error in 'search' command: only searches of index=notable with a table are supported here.")
+		return query{}, says("Error in 'search' command: only searches of index=notable with a table are supported here.")
 	}
 	return q, nil
 }
@@ -75,7 +74,7 @@ func splitPipes(spl string) ([]string, error) {
 		}
 	}
 	if quoted {
-		return nil, fmt.Errorf("Error in 'SearchParser': Mismatched quotes and/or parenthesis.")
+		return nil, says("Error in 'SearchParser': Mismatched quotes and/or parenthesis.")
 	}
 	return append(stages, spl[start:]), nil
 }
@@ -87,7 +86,7 @@ func parseTerms(s string) ([]term, error) {
 	for s != "" {
 		m := termForm.FindStringSubmatch(s)
 		if m == nil {
-			return nil, fmt.Errorf("Error in 'search' command: Unable to parse the search: Comparator '=' is missing a term on the right hand side near '%s'.", s)
+			return nil, sayf("Error in 'search' command: Unable to parse the search: Comparator '=' is missing a term on the right hand side near '%s'.", s)
 		}
 		value := m[3]
 		if value == "" {

@@ -29,7 +29,7 @@ func (s *Server) Review(user, id string, c Change) error {
 		return err
 	}
 	if refused := s.apply([]string{id}, user, c); refused != "" {
-		return fmt.Errorf("%s", refused)
+		return says(refused)
 	}
 	return nil
 }
@@ -73,26 +73,26 @@ func readChange(form url.Values) ([]string, Change) {
 func (s *Server) check(ids []string, c Change) error {
 	for _, id := range ids {
 		if !ruleID.MatchString(id) {
-			return fmt.Errorf("Invalid rule_id value.")
+			return says("Invalid rule_id value.")
 		}
 	}
 	if c.Urgency != "" && !slices.Contains(urgencies, c.Urgency) {
-		return fmt.Errorf("Invalid urgency value.")
+		return says("Invalid urgency value.")
 	}
 	if _, err := strconv.Atoi(c.Status); c.Status != "" && err != nil {
-		return fmt.Errorf("Invalid status value.")
+		return says("Invalid status value.")
 	}
 	if c.Disposition != "" && !disposition.MatchString(c.Disposition) {
-		return fmt.Errorf("Invalid disposition value.")
+		return says("Invalid disposition value.")
 	}
 	if c.Owner != "" && !slices.Contains(s.opts.NotableOwners, c.Owner) {
-		return fmt.Errorf("Invalid owner value.")
+		return says("Invalid owner value.")
 	}
 	if c == (Change{}) {
-		return fmt.Errorf("One of comment, owner, status, urgency, disposition is required.")
+		return says("One of comment, owner, status, urgency, disposition is required.")
 	}
 	if len(ids) == 0 {
-		return fmt.Errorf("One of ruleUIDs or searchID is required.")
+		return says("One of ruleUIDs or searchID is required.")
 	}
 	return nil
 }
