@@ -109,7 +109,8 @@ func (c *checker) compare(n *ast.BinaryNode, a *atom) (err error) {
 		return fail(n, "", "both sides are constants")
 	}
 	if c.eventSlots(a.left) > 0 && c.eventSlots(a.right) > 0 && !c.compareFields {
-		return fail(n, "set compare_fields: true if both sides may hold what an attacker chose", "two event fields are compared")
+		return fail(n, "set compare_fields: true if both sides may hold what an attacker chose",
+			"two event fields are compared")
 	}
 	if a.left.kind == termConst && (a.op == "==" || a.op == "!=") {
 		a.left, a.right = a.right, a.left
@@ -178,7 +179,8 @@ func (c *checker) in(n *ast.BinaryNode, a *atom) (err error) {
 		return err
 	}
 	if a.left.constant() || a.left.isList() {
-		return fail(n, "write event.FIELD in [...]; for all values of a field any(values(event.FIELD), # == ...)", "in wants one value on its left")
+		return fail(n, "write event.FIELD in [...]; for all values of a field any(values(event.FIELD), # == ...)",
+			"in wants one value on its left")
 	}
 	array, ok := n.Right.(*ast.ArrayNode)
 	if !ok {
@@ -220,7 +222,8 @@ func (c *checker) inList(n *ast.BinaryNode, a *atom) error {
 		return err
 	}
 	if t.kind != termList {
-		return fail(n.Right, `for all values of a field write any(values(event.FIELD), # == ...)`, "in wants [...] or lists.NAME on its right")
+		return fail(n.Right, `for all values of a field write any(values(event.FIELD), # == ...)`,
+			"in wants [...] or lists.NAME on its right")
 	}
 	if !a.left.isText() {
 		return fail(n, "", "lists hold texts, and the left side is a number")

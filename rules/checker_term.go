@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -356,13 +355,16 @@ func (c *checker) quantifier(n *ast.BuiltinNode) (over *term, body *cond, err er
 // loop checks what a quantifier goes through.
 func (c *checker) loop(n *ast.BuiltinNode, over *term) error {
 	if !over.isList() {
-		return fail(n.Arguments[0], "write "+n.Name+"(values(event.FIELD), ...)", "%s goes over values(event.FIELD) or lists.NAME", n.Name)
+		return fail(n.Arguments[0], "write "+n.Name+"(values(event.FIELD), ...)",
+			"%s goes over values(event.FIELD) or lists.NAME", n.Name)
 	}
 	if over.list != nil && len(over.list.values) > maxListLoop {
-		return fail(n.Arguments[0], "ask with in or cidr", "%s", fmt.Sprintf("lists.%s has %d values, too many to go through for every alert (limit %d)",
-			over.list.name, len(over.list.values), maxListLoop))
+		return fail(n.Arguments[0], "ask with in or cidr",
+			"lists.%s has %d values, too many to go through for every alert (limit %d)",
+			over.list.name, len(over.list.values), maxListLoop)
 	}
-	if n.Name == "any" && over.kind == termValues && !c.negated || n.Name == "none" && over.kind == termValues && c.negated {
+	lax := n.Name == "any" && !c.negated || n.Name == "none" && c.negated
+	if lax && over.kind == termValues {
 		c.smells = append(c.smells, fieldUse{field: c.slots[over.slot].name, how: "any", at: start(n)})
 	}
 	return nil

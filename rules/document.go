@@ -147,7 +147,8 @@ func (d *document) mapping(n *yaml.Node, what string, known []string) (pairs []p
 			d.fail(p.key, "keep one", "key %q is there twice in %s", p.key.Value, what)
 			ok = false
 		case known != nil && !slices.Contains(known, p.key.Value):
-			d.fail(p.key, didYouMean(nearest(p.key.Value, slices.Values(known))), "unknown key %q in %s", p.key.Value, what)
+			hint := didYouMean(nearest(p.key.Value, slices.Values(known)))
+			d.fail(p.key, hint, "unknown key %q in %s", p.key.Value, what)
 			ok = false
 		default:
 			pairs = append(pairs, p)

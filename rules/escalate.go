@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 // for concurrent use.
 type Escalate struct {
 	entries []*Entry
+	version string
 }
 
 // Entry is one condition of the escalate list.
@@ -38,12 +41,24 @@ func LoadEscalate(opts Options, paths ...string) (*Escalate, error) {
 	}
 	e := &Escalate{}
 	seen := map[string]Position{}
-	errs := eachFile(paths, func(path, _ string, data []byte) []*Error {
+	sum := sha256.New()
+	errs := eachFile(paths, func(path, name string, data []byte) []*Error {
+		hashPart(sum, name, data)
 		r := &ruleReader{document: &document{file: path, data: data}, opts: opts, seen: seen}
 		e.entries = append(e.entries, r.entries()...)
 		return r.errs
 	})
+	hashLists(sum, opts.Lists)
+	e.version = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	return e, join(errs)
+}
+
+// Version names the content of the escalate files and lists, like [Set.Version].
+func (e *Escalate) Version() string {
+	if e == nil {
+		return ""
+	}
+	return e.version
 }
 
 // Entries returns all entries in order. The slice must not be changed.

@@ -30,6 +30,9 @@ func TestShippedEscalateListPassesItsTests(t *testing.T) {
 			t.Errorf("%s:%d: %s, test %q: got %s, want %s", r.File, r.Line, r.Rule, r.Test, r.Got, r.Want)
 		}
 	}
+	if !strings.HasPrefix(e.Version(), "sha256:") {
+		t.Errorf("version %q", e.Version())
+	}
 	if _, ok := e.Match(benchAlert()); ok {
 		t.Error("an ordinary alert is escalated")
 	}

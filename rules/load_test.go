@@ -139,6 +139,9 @@ func TestLoadKeepsTheRest(t *testing.T) {
 	if diff := cmp.Diff(want, messages); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
+	if set.Find("c2") != set.Rules()[1] || set.Find("d") != nil {
+		t.Error("Find does not find what is there, or finds what is not")
+	}
 	if r := set.Rules()[0]; r.When != `event.user == "ann"` {
 		t.Errorf("of two rules with one id %q is kept", r.When)
 	}

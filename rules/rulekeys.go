@@ -54,7 +54,8 @@ func (r *ruleReader) mode(p pair) Mode {
 	case ModeEnforce, ModeShadow:
 		return m
 	}
-	r.fail(p.value, didYouMean(nearest(text, slices.Values([]string{"enforce", "shadow"}))), "unknown mode %q, want enforce or shadow", clip(text))
+	hint := didYouMean(nearest(text, slices.Values([]string{"enforce", "shadow"})))
+	r.fail(p.value, hint, "unknown mode %q, want enforce or shadow", clip(text))
 	return ModeShadow
 }
 

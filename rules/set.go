@@ -141,6 +141,15 @@ func ruleFiles(root string) ([]string, error) {
 // Rules returns all rules in order. The slice must not be changed.
 func (s *Set) Rules() []*Rule { return s.rules }
 
+// Find returns the rule of an id, or nil.
+func (s *Set) Find(id string) *Rule {
+	i := slices.IndexFunc(s.rules, func(r *Rule) bool { return r.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return s.rules[i]
+}
+
 // Version names the content of the rule files and lists: "sha256:" and hex.
 func (s *Set) Version() string { return s.version }
 

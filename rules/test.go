@@ -105,7 +105,9 @@ func (d *document) tests(p pair, positive string, fill func(*Test)) []Test {
 func (d *document) test(n *yaml.Node, positive string) Test {
 	pairs, _ := d.mapping(n, "a test", []string{"name", "alert", "want"})
 	t := Test{Pos: Position{File: d.file, Line: n.Line, Column: n.Column}}
-	t.Alert = &winnow.Alert{Severity: winnow.SeverityLow, Fields: winnow.Fields{}, Key: winnow.Key{Host: "test", SID: "test", RID: "0"}}
+	t.Alert = &winnow.Alert{
+		Key: winnow.Key{Host: "test", SID: "test", RID: "0"}, Severity: winnow.SeverityLow, Fields: winnow.Fields{},
+	}
 	for _, p := range pairs {
 		switch p.key.Value {
 		case "name":
