@@ -54,6 +54,13 @@ func (t *Tx) OpenWithKey(key cache.Key) ([]string, error) {
 	return t.ids("SELECT id FROM alerts WHERE key = ? AND state IN ('in_review', 'escalated') ORDER BY id", key[:])
 }
 
+// FirstOpen returns the oldest alert with a cache key that waits for a person or is escalated, ""
+// when there is none. It takes one look into an index, however large the group is.
+func (t *Tx) FirstOpen(key cache.Key) (id string, err error) {
+	_, err = t.get("SELECT id FROM alerts WHERE key = ? AND state IN ('in_review', 'escalated') ORDER BY id LIMIT 1", []any{key[:]}, &id)
+	return id, err
+}
+
 func (t *Tx) ids(query string, args ...any) ([]string, error) {
 	var out []string
 	err := t.each(query, args, func(scan func(...any) error) error {
