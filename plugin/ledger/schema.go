@@ -38,6 +38,7 @@ CREATE TABLE alerts (
 CREATE UNIQUE INDEX alerts_natural ON alerts (sid, rid, host, mac);
 CREATE INDEX alerts_key ON alerts (key) WHERE state IN ('in_review', 'escalated');
 CREATE INDEX alerts_derived ON alerts (derived) WHERE derived <> '';
+CREATE INDEX alerts_received ON alerts (received);
 
 CREATE TABLE history (
   id     TEXT NOT NULL,

@@ -131,6 +131,9 @@ func (e *Engine) decideDrop(a *winnow.Alert, rec *winnow.Record) {
 		Disposition: winnow.BenignPositive, Stated: 100, Confidence: 100, Severity: a.Severity, Source: winnow.SourceRule,
 		Facts: []string{"rule:" + rec.Proposal.Rule},
 	}
+	if r := e.Gate.Rules.Find(rec.Proposal.Rule); r != nil {
+		rec.Verdict.Case = winnow.Case{What: r.Description, Why: r.Reason + " (" + r.Owner + ")"}
+	}
 	e.decide(rec, winnow.StateClosed, winnow.ReasonRule, "rule:"+rec.Proposal.Rule)
 }
 

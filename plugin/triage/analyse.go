@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
@@ -17,6 +18,7 @@ type work struct {
 	entry  ledger.Entry
 	rec    winnow.Record
 	forced winnow.Reason // it goes to a person whatever the analysts say
+	detail string        // why it does, for that person
 	taint  []string
 
 	settled  bool
@@ -37,7 +39,7 @@ func (e *Engine) prepare(t *ledger.Tx, id string) (*work, error) {
 	}
 	entry.Links = ledger.Links{}
 	w := &work{entry: entry, rec: rec, taint: e.forgery(&entry.Alert)}
-	w.forced = e.forced(&w.entry.Alert, &w.rec)
+	w.forced, w.detail = e.forced(&w.entry.Alert, &w.rec)
 	if w.settled, err = e.cheap(t, w, true); err != nil || !w.settled {
 		return w, err
 	}
@@ -96,6 +98,9 @@ func (e *Engine) conclude(w *work) error {
 	}
 	w.entry.Advice = advice
 	w.rec.Verdict, w.rec.Cost = an.Verdict, addCost(w.rec.Cost, an.Cost)
+	if w.detail != "" {
+		w.rec.Verdict.Case.Why = strings.TrimSpace(w.detail + " " + an.Verdict.Case.Why)
+	}
 	state, reason := judge(a, an, w.forced, e.search(a.SearchName).Policy)
 	if state == winnow.StateInReview && e.canaryHolds(a, &w.rec) {
 		e.closeCanary(a, &w.rec)
@@ -110,17 +115,29 @@ func (e *Engine) canaryHolds(a *winnow.Alert, rec *winnow.Record) bool {
 	return rec.Proposal.Reason == winnow.ReasonCanary && e.Gate.Confirm(a, rec.Proposal) == winnow.ReasonCanary
 }
 
-// forced says why an alert goes to a person whatever anybody believes of it, or "".
-func (e *Engine) forced(a *winnow.Alert, rec *winnow.Record) winnow.Reason {
-	switch {
-	case rec.Proposal.Kind == winnow.ProposeEscalate:
-		return rec.Proposal.Reason
-	case isLoss(rec.Proposal.Reason):
-		return rec.Proposal.Reason
-	case e.highRiskIn(a) != "":
-		return winnow.ReasonHighRisk
+// forced says why an alert goes to a person whatever anybody believes of it, in a word and in a
+// sentence; "" when it does not.
+func (e *Engine) forced(a *winnow.Alert, rec *winnow.Record) (reason winnow.Reason, detail string) {
+	switch p := rec.Proposal; {
+	case isLoss(p.Reason):
+		return p.Reason, "Rows of this search were never seen by winnow."
+	case p.Kind == winnow.ProposeEscalate:
+		return p.Reason, e.describe(p.Rule)
 	}
-	return ""
+	if risk := e.highRiskIn(a); risk != "" {
+		return winnow.ReasonHighRisk, "Always for a person: " + risk + "."
+	}
+	return "", ""
+}
+
+// describe returns what the escalate list says of one of its entries.
+func (e *Engine) describe(id string) string {
+	for _, entry := range e.Gate.Escalate.Entries() {
+		if entry.ID == id {
+			return fmt.Sprintf("Escalate list, %s: %s.", id, strings.TrimSuffix(entry.Description, "."))
+		}
+	}
+	return "Escalate list: " + id + "."
 }
 
 // isLoss reports whether a proposal's reason stands for rows that were never seen.

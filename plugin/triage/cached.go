@@ -38,8 +38,26 @@ func (e *Engine) keep(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) err
 	if err != nil {
 		return nil //nolint:nilerr // the error says why such a verdict is never kept
 	}
+	if err := e.reinstate(rec.ID); err != nil {
+		return err
+	}
 	e.memory.Put(entry.Key, v)
 	return t.PutVerdict(entry.Key, v)
+}
+
+// reinstate lets verdicts on an alert count again that was taken back before: it has a new one.
+// The old one is gone from the ledger since it was revoked.
+func (e *Engine) reinstate(id string) error {
+	if !e.Gate.Suspensions.Verdict(id) {
+		return nil
+	}
+	s := e.Gate.Suspensions.Clone()
+	delete(s.Verdicts, id)
+	if err := e.Suspend(s); err != nil {
+		return fmt.Errorf("reinstate the verdict on %s: %w", id, err)
+	}
+	e.Gate.Suspensions = s
+	return nil
 }
 
 // importCase reads an open escalation back into memory.

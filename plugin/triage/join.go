@@ -70,13 +70,11 @@ func (e *Engine) leaveOpen(t *ledger.Tx, entry *ledger.Entry, before winnow.Stat
 		return nil
 	}
 	if g.first == entry.Alert.ID {
-		rest, err := t.OpenWithKey(entry.Key)
+		first, err := t.FirstOpen(entry.Key)
 		if err != nil {
 			return err
 		}
-		if len(rest) > 0 {
-			g.first = rest[0]
-		}
+		g.first = first
 	}
 	e.open[entry.Key] = g
 	return nil

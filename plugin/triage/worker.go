@@ -40,6 +40,8 @@ type Worker struct {
 
 	// Command applies the body of a command record; see plugin/review.
 	Command func(t *ledger.Tx, body []byte) error
+
+	retained time.Time // when old things were last removed
 }
 
 // Limits of one turn, so that no step starves the others and no transaction grows without bound.
@@ -96,7 +98,7 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	imported, importErr := w.importSpool(ctx)
 	triaged, triageErr := w.triageQueue(ctx)
 	delivered, deliverErr := w.deliver(ctx)
-	err = errors.Join(importErr, triageErr, deliverErr)
+	err = errors.Join(importErr, triageErr, deliverErr, w.retain(ctx))
 	busy = imported+triaged+delivered > 0
 	if busy && err == nil {
 		err = w.Publish(ctx)

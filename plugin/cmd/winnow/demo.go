@@ -132,6 +132,8 @@ func (g *globals) showClose(t *ledger.Tx) error {
 	w := g.styled()
 	fmt.Fprintf(w, "\n%s\n\n", bold.Render("One alert that nobody had to look at"))
 	fmt.Fprintf(w, "     %s, %s: closed by the allow-list rule %s\n", green.Render(plain(r.SearchName)), r.Severity, green.Render(r.Proposal.Rule))
+	fmt.Fprintf(w, "     %s %s\n", dim.Render("what "), wrapped(plain(r.Verdict.Case.What), 100, "           "))
+	fmt.Fprintf(w, "     %s %s\n", dim.Render("why  "), wrapped(plain(r.Verdict.Case.Why), 100, "           "))
 	fmt.Fprintf(w, "     %s %s\n\n", dim.Render("alert"), r.ID)
 	return nil
 }
@@ -141,17 +143,21 @@ func (g *globals) showNext(s *stage, groups []review.Group) {
 	if len(groups) > 0 {
 		id = groups[0].First.ID
 	}
-	cmd := s.command()
-	w := g.styled()
-	fmt.Fprintf(w, "\n%s\n", bold.Render("Try next"))
-	for _, line := range [][2]string{
+	lines := [][2]string{
 		{"review list", "what waits for a person"},
 		{"review show " + id, "one case, whole"},
 		{"review correct " + id + " --as TruePositive", "say what it was"},
 		{"rules test", "prove the rules that dropped the rest"},
 		{"report cost --set pipeline.model=gpt-5.4", "the bill with another model"},
-	} {
-		fmt.Fprintf(w, "  %s %-58s %s\n", cmd, line[0], dim.Render("# "+line[1]))
+	}
+	width := 0
+	for _, line := range lines {
+		width = max(width, len(line[0]))
+	}
+	w := g.styled()
+	fmt.Fprintf(w, "\n%s\n", bold.Render("Try next"))
+	for _, line := range lines {
+		fmt.Fprintf(w, "  %s %-*s  %s\n", s.command(), width, line[0], dim.Render("# "+line[1]))
 	}
 }
 

@@ -118,9 +118,17 @@ func printBill(w io.Writer, c *report.Cost) {
 	}
 	usd := func(micro int64) string { return (winnow.NanoUSD(micro) * 1000).String() }
 	fmt.Fprintf(w, "%s\n", bold.Render("The bill, with "+plain(c.Model)))
-	fmt.Fprintf(w, "  without winnow: every alert to the model   %12s  (%s an alert, estimated)\n", usd(c.Without), usd(c.PerCall))
-	fmt.Fprintf(w, "  with winnow: only what nothing cheaper settled %8s  (%d alerts, estimated)\n", usd(c.With), c.Asked)
-	fmt.Fprintf(w, "  paid so far for calls that were made       %12s\n", usd(c.Paid))
+	for _, row := range []struct {
+		name   string
+		amount int64
+		note   string
+	}{
+		{"without winnow: every alert to the model", c.Without, fmt.Sprintf("estimated, %s an alert", usd(c.PerCall))},
+		{"with winnow: what nothing cheaper settled", c.With, fmt.Sprintf("estimated, %d of %d alerts", c.Asked, c.Alerts)},
+		{"paid for calls that were made", c.Paid, "booked"},
+	} {
+		fmt.Fprintf(w, "  %-42s %10s  %s\n", row.name, usd(row.amount), dim.Render(row.note))
+	}
 	if c.Without > 0 {
 		fmt.Fprintf(w, "  %s\n", green.Render(fmt.Sprintf("saved %s of %s, %.0f %%", usd(c.Saved), usd(c.Without), 100*float64(c.Saved)/float64(c.Without))))
 	}

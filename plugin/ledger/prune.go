@@ -1,0 +1,37 @@
+package ledger
+
+import "time"
+
+// Prune removes alerts that were received before a time and need nobody any more, with their
+// history, reviews and deliveries; precedents older than facts; and verdicts that have expired by
+// now. Alerts that are queued, in review, or have deliveries waiting stay. It returns how many
+// alerts were removed.
+func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
+	const old = `SELECT id FROM alerts WHERE received < ? AND state NOT IN ('queued', 'in_review')
+ AND id NOT IN (SELECT id FROM outbox WHERE done = 0)`
+	ids, err := t.ids(old, micro(records))
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		for _, query := range []string{
+			"DELETE FROM history WHERE id = ?", "DELETE FROM reviews WHERE id = ?", "DELETE FROM outbox WHERE id = ?",
+			"DELETE FROM cases WHERE id = ?", "DELETE FROM alerts WHERE id = ?",
+		} {
+			if err := t.exec(query, id); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if err := t.exec("DELETE FROM precedents WHERE at < ?", micro(facts)); err != nil {
+		return 0, err
+	}
+	if err := t.exec("DELETE FROM imports WHERE at < ?", micro(records)); err != nil {
+		return 0, err
+	}
+	return len(ids), t.exec("DELETE FROM verdicts WHERE expires < ?", micro(now.Add(-verdictGrace)))
+}
+
+// verdictGrace is how long a verdict stays after it has expired: an alert received while it was
+// valid may still be on its way through the queue.
+const verdictGrace = 24 * time.Hour
