@@ -42,6 +42,9 @@ func Apply(t *ledger.Tx, e Engine, d Decision) (Result, error) {
 	if err != nil {
 		return out, err
 	}
+	if err := d.current(t); err != nil {
+		return out, err
+	}
 	disposition, state, err := d.verdict(&rec)
 	if err != nil {
 		return out, err
@@ -61,6 +64,18 @@ func Apply(t *ledger.Tx, e Engine, d Decision) (Result, error) {
 	}
 	out.Settled = group
 	return out, nil
+}
+
+// current refuses an approval of a record that is not the current one any more.
+func (d Decision) current(t *ledger.Tx) error {
+	if d.Action != Approve || d.Seq == 0 {
+		return nil
+	}
+	seq, err := t.Seq(d.ID)
+	if err == nil && seq != d.Seq {
+		err = fmt.Errorf("%w: alert %s has changed since: look again with `winnow review show %s`", ErrRefused, d.ID, d.ID)
+	}
+	return err
 }
 
 // verdict returns what the person holds of the alert, and the state that follows.

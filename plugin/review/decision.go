@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
@@ -22,8 +23,9 @@ const (
 	Correct Action = "correct" // the person says what it was
 )
 
-// Decision is one person's decision about an alert. It binds to the record that the person saw:
-// when the alert has changed since, it is refused.
+// Decision is one person's decision about an alert. An approval agrees with one record, so it binds
+// to that one: when the alert has changed since, it is refused. What a person says in the other
+// actions holds whatever has happened.
 type Decision struct {
 	Command     string             `json:"command"` // always "review": what kind of spool command this is
 	Action      Action             `json:"action"`
@@ -32,6 +34,7 @@ type Decision struct {
 	Actor       string             `json:"actor"`       // who decided
 	Reason      string             `json:"reason"`
 	Only        bool               `json:"only"` // this alert alone, not the others of its group
+	Seq         int64              `json:"seq"`  // of approve: the number of the record that it agrees with
 }
 
 // commandName marks a decision among spool commands.
@@ -49,7 +52,7 @@ func (d Decision) Encode() ([]byte, error) {
 	return json.Marshal(d)
 }
 
-// Decode reads the body of a spool command.
+// Decode reads the body of a spool command: one decision, whole and with nothing else.
 func Decode(body []byte) (Decision, error) {
 	var d Decision
 	dec := json.NewDecoder(strings.NewReader(string(body)))
@@ -57,14 +60,20 @@ func Decode(body []byte) (Decision, error) {
 	if err := dec.Decode(&d); err != nil {
 		return d, fmt.Errorf("%w: read decision: %w", ErrRefused, err)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return d, fmt.Errorf("%w: read decision: something follows it", ErrRefused)
+	}
 	if d.Command != commandName {
 		return d, fmt.Errorf("%w: %q is not a command of this program", ErrRefused, d.Command)
 	}
 	return d, d.validate()
 }
 
-// maxReason bounds what a person may write: it becomes part of a comment in Splunk.
-const maxReason = 2000
+// Bounds of what a person may write, in bytes: it becomes part of records and comments in Splunk.
+const (
+	maxReason = 2000
+	maxActor  = 200
+)
 
 func (d Decision) validate() error {
 	switch d.Action {
@@ -77,10 +86,12 @@ func (d Decision) validate() error {
 		return fmt.Errorf("%w: no alert id", ErrRefused)
 	case d.Actor == "":
 		return fmt.Errorf("%w: nobody is named who decides: give --by NAME", ErrRefused)
+	case len(d.Actor) > maxActor:
+		return fmt.Errorf("%w: the name of who decides has %d bytes, more than %d", ErrRefused, len(d.Actor), maxActor)
 	case len(d.Reason) > maxReason:
 		return fmt.Errorf("%w: the reason has %d bytes, more than %d", ErrRefused, len(d.Reason), maxReason)
 	case d.Action == Correct && d.Disposition == winnow.Undetermined:
-		return fmt.Errorf("%w: correct needs a disposition (TruePositive, BenignPositive, FalsePositiveLogic, FalsePositiveData or Other)", ErrRefused)
+		return fmt.Errorf("%w: correct needs a disposition: give --as NAME (TruePositive, BenignPositive, FalsePositiveLogic, FalsePositiveData or Other)", ErrRefused)
 	}
 	return nil
 }
