@@ -61,14 +61,8 @@ func newApp(t testing.TB, settings string) *app {
 	for _, dir := range []string{"var/log/splunk", "var/spool/splunk", "var/run/splunk/dispatch/d"} {
 		a.mkdir(filepath.Join(a.home, dir))
 	}
-	shipped := filepath.Join("..", "..", "packaging", "app", "default")
-	for _, name := range []string{"winnow.conf", "fields.csv"} {
-		data, err := os.ReadFile(filepath.Join(shipped, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.write(filepath.Join(a.dir, "default", name), string(data))
-	}
+	a.ship("winnow.conf")
+	a.ship("fields.csv")
 	a.write(filepath.Join(a.dir, "default", "escalate.yaml"), testEscalate)
 	a.write(filepath.Join(a.dir, "local", "winnow.conf"), settings)
 	a.write(filepath.Join(a.content, "rules", "vpn.yaml"), testRules)
@@ -80,6 +74,16 @@ func newApp(t testing.TB, settings string) *app {
 	a.suspend(&allowlist.Suspensions{})
 	a.beat()
 	return a
+}
+
+// ship takes a file of the app that is shipped.
+func (a *app) ship(name string) {
+	a.t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "packaging", "app", "default", name))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.write(filepath.Join(a.dir, "default", name), string(data))
 }
 
 func (a *app) mkdir(dir string) {
@@ -169,7 +173,6 @@ func (a *app) payload(results string, with map[string]any) string {
 type ran struct {
 	code   int
 	stderr string
-	took   time.Duration
 }
 
 // run starts the action with a payload on standard input.

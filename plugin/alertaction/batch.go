@@ -109,8 +109,6 @@ func (r Row) span(i int) (start, end uint32) {
 	return start, r.batch.ends[i]
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Sum is a checksum of the row's cells. It ties a stored decision to the row it was made on.
 func (r Row) Sum() uint32 {
 	if r.to == r.from {
@@ -118,5 +116,5 @@ func (r Row) Sum() uint32 {
 	}
 	start, _ := r.span(0)
 	_, end := r.span(r.to - r.from - 1)
-	return crc32.Checksum(r.batch.data[start:end], castagnoli)
+	return crc32.ChecksumIEEE(r.batch.data[start:end])
 }

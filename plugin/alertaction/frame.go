@@ -12,8 +12,10 @@ import (
 )
 
 // A spool file is the line spoolMagic and then frames: kind (1 byte), length of the data (4 bytes,
-// little endian), CRC-32C over the frame's offset, kind, length and data (4 bytes), data. The last
+// little endian), CRC-32 over the frame's offset, kind, length and data (4 bytes), data. The last
 // frame is the end: it holds the SHA-256 of all bytes before it. A file without it was torn.
+//
+// The polynomial is gzip's: its tables are there already in a program that lives for milliseconds.
 const (
 	spoolMagic = "winnow spool 1\n"
 	frameHead  = 9
@@ -36,9 +38,9 @@ const (
 func frameSum(offset int64, head []byte, data []byte) uint32 {
 	var at [8]byte
 	binary.LittleEndian.PutUint64(at[:], uint64(offset))
-	sum := crc32.Update(0, castagnoli, at[:])
-	sum = crc32.Update(sum, castagnoli, head[:5])
-	return crc32.Update(sum, castagnoli, data)
+	sum := crc32.ChecksumIEEE(at[:])
+	sum = crc32.Update(sum, crc32.IEEETable, head[:5])
+	return crc32.Update(sum, crc32.IEEETable, data)
 }
 
 // frameWriter writes frames.

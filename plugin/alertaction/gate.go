@@ -1,6 +1,7 @@
 package alertaction
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,35 +42,38 @@ func (g allowGate) Clone() Gate { return allowGate{g.Gate.Clone()} }
 // cache snapshot. The gate is never nil. The error joins all that could not be read: rules with an
 // error match nothing; without suspensions or escalate list, or where another user could have
 // written them, nothing is dropped.
+//
+// This is most of what the action does for one row, so its parts run side by side.
 func OpenGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (Gate, error) {
-	o := gateOpener{d: d, now: now}
-	g := &allowlist.Gate{
-		Keys: keys, Fields: d.Fields, Canary: d.Settings.Gate.Canary,
-		Suspensions: o.suspensions(), Cache: o.cache(),
-	}
-	o.trust()
-	opts := rules.Options{Fields: d.Fields, Lists: o.lists(), Now: now}
-	var err error
-	g.Rules, err = rules.Load(opts, d.RulePaths()...)
-	o.note(err)
-	g.Escalate, err = rules.LoadEscalate(opts, d.EscalatePaths()...)
-	o.blind(err)
-	off, err := d.GateOff()
-	o.note(err)
-	g.Blind = o.reason
-	if off {
-		g.Blind = winnow.ReasonGateOff
-	}
+	g := &allowlist.Gate{Keys: keys, Fields: d.Fields, Canary: d.Settings.Gate.Canary, Cache: openCache(d)}
 	if !d.Alive(now) {
 		g.CacheOff = winnow.ReasonStaleHeartbeat
 	}
-	return allowGate{g}, errors.Join(o.errs...)
+	lists := gateOpener{d: d}
+	opts := rules.Options{Fields: d.Fields, Lists: lists.lists(), Now: now}
+	escalate, ruleSet, files := gateOpener{d: d}, gateOpener{d: d}, gateOpener{d: d}
+	var parts sync.WaitGroup
+	parts.Go(func() {
+		var err error
+		g.Escalate, err = rules.LoadEscalate(opts, d.EscalatePaths()...)
+		escalate.blind(err)
+	})
+	parts.Go(func() {
+		files.trust()
+		g.Suspensions = files.suspensions()
+		files.stopSwitch()
+	})
+	var err error
+	g.Rules, err = rules.Load(opts, d.RulePaths()...)
+	ruleSet.note(err)
+	parts.Wait()
+	g.Blind = cmp.Or(files.reason, lists.reason, escalate.reason)
+	return allowGate{g}, errors.Join(slices.Concat(lists.errs, ruleSet.errs, escalate.errs, files.errs)...)
 }
 
-// gateOpener collects what goes wrong.
+// gateOpener collects what goes wrong in one part.
 type gateOpener struct {
 	d      *state.Deployment
-	now    time.Time
 	errs   []error
 	reason winnow.Reason // set when nothing may be dropped
 }
@@ -85,6 +89,15 @@ func (o *gateOpener) blind(err error) {
 	if err != nil {
 		o.reason = winnow.ReasonRulesUnread
 		o.note(fmt.Errorf("nothing is dropped: %w", err))
+	}
+}
+
+// stopSwitch passes everything when the switch is off, or cannot be read.
+func (o *gateOpener) stopSwitch() {
+	off, err := o.d.GateOff()
+	o.note(err)
+	if off {
+		o.reason = winnow.ReasonGateOff
 	}
 }
 
@@ -115,14 +128,14 @@ func (o *gateOpener) lists() *rules.Lists {
 	return lists
 }
 
-// cache returns the snapshot, which is only opened when it is asked: most alerts do not get there.
-func (o *gateOpener) cache() allowlist.Cached {
-	path := o.d.Path("cache.snapshot")
+// openCache returns the snapshot, which is only opened when it is asked.
+func openCache(d *state.Deployment) allowlist.Cached {
+	path := d.Path("cache.snapshot")
 	return &lazyCache{open: sync.OnceValue(func() *cache.Snapshot {
 		if _, err := os.Lstat(path); err != nil {
 			return nil
 		}
-		gen, err := Generation(o.d)
+		gen, err := Generation(d)
 		if err != nil {
 			return nil // another generation: an empty cache
 		}

@@ -1,10 +1,12 @@
 package alertaction
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -92,6 +94,7 @@ func (a *action) run() int {
 		return ExitBad
 	}
 	if badPayload != nil {
+		a.noSpool = cmp.Or(a.noSpool, a.checkSpool())
 		return a.quarantine(raw, badPayload)
 	}
 	a.prepare()
@@ -108,14 +111,37 @@ func (a *action) open() error {
 	if err != nil {
 		return err
 	}
-	if a.noSpool = a.deployment.Init(); a.noSpool == nil {
-		a.noSpool = a.checkSpool()
-	}
+	a.host = state.HostGUID(a.deployment.SplunkHome)
+	a.noSpool = a.deployment.Init()
 	if a.keys, err = a.deployment.Keys(); err != nil {
 		a.log.Error("%v; nothing is dropped, and what is written has no winnow_id", err)
 	}
-	a.host = state.HostGUID(a.deployment.SplunkHome)
 	return nil
+}
+
+// prepare works out what holds for all rows. The spool is looked at while the gate opens.
+func (a *action) prepare() {
+	var opening sync.WaitGroup
+	var gateErr error
+	a.gate = passAll(winnow.ReasonRulesUnread)
+	if a.keys != nil {
+		opening.Go(func() {
+			var gate Gate
+			if gate, gateErr = a.env.OpenGate(a.deployment, a.keys, a.received); gate != nil {
+				a.gate = gate
+			}
+		})
+	}
+	if a.noSpool == nil {
+		a.noSpool = a.checkSpool()
+	}
+	a.search = a.deployment.Settings.Search(a.payload.SearchName)
+	a.firing = NewFiring(a.payload, a.host, a.search.Severity, a.received)
+	a.checkWorker()
+	opening.Wait()
+	if gateErr != nil {
+		a.log.Error("%v", gateErr)
+	}
 }
 
 // checkSpool says why the spool cannot be trusted or written to.
@@ -134,28 +160,14 @@ func (a *action) checkSpool() error {
 	return nil
 }
 
-// prepare works out what holds for all rows.
-func (a *action) prepare() {
-	d := a.deployment
-	a.search = d.Settings.Search(a.payload.SearchName)
-	a.firing = NewFiring(a.payload, a.host, a.search.Severity, a.received)
-	a.stale = !d.Alive(a.received)
-	if a.stale {
-		a.log.Error("the worker has not shown itself for %s ([gate] worker_grace): no cached verdict is used; "+
-			"check the input winnow://worker", d.Settings.Gate.WorkerGrace)
-		a.startWorker()
-	}
-	if a.keys == nil {
-		a.gate = passAll(winnow.ReasonRulesUnread)
+// checkWorker says when nobody takes records out of the spool.
+func (a *action) checkWorker() {
+	if a.stale = !a.deployment.Alive(a.received); !a.stale {
 		return
 	}
-	gate, err := a.env.OpenGate(d, a.keys, a.received)
-	if err != nil {
-		a.log.Error("%v", err)
-	}
-	if a.gate = gate; gate == nil {
-		a.gate = passAll(winnow.ReasonRulesUnread)
-	}
+	a.log.Error("the worker has not shown itself for %s ([gate] worker_grace): no cached verdict is used; "+
+		"check the input winnow://worker", a.deployment.Settings.Gate.WorkerGrace)
+	a.startWorker()
 }
 
 func (a *action) startWorker() {
