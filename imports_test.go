@@ -1,0 +1,139 @@
+package winnow_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/winnow-soc/winnow"
+
+// mayImport says which packages of this module each one may import, beside the root. Imports
+// point one way: a package that is not named on the right of another is above it.
+var mayImport = map[string]string{
+	"rules":                    "",
+	"cache":                    "",
+	"cache/storetest":          "cache",
+	"allowlist":                "rules cache",
+	"llm":                      "",
+	"llm/offline":              "llm",
+	"llm/prices":               "",
+	"plugin/conf":              "",
+	"plugin/stash":             "",
+	"plugin/state":             "plugin/conf allowlist",
+	"plugin/alertaction":       "plugin/conf plugin/stash plugin/state allowlist cache rules",
+	"plugin/intake":            "plugin/alertaction",
+	"plugin/queue":             "",
+	"plugin/ledger":            "cache",
+	"plugin/review":            "plugin/ledger",
+	"plugin/report":            "plugin/ledger plugin/conf llm/prices",
+	"plugin/splunk":            "plugin/ledger plugin/conf plugin/stash",
+	"plugin/triage":            "plugin/alertaction plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
+	"packaging/demo":           "",
+	"packaging/facts":          "llm/prices",
+	"packaging/internal/icon":  "",
+	"plugin/splunk/splunktest": "plugin/stash",
+	"plugin/cmd/winnow_triage": "plugin/alertaction",
+	"plugin/cmd/winnow": "plugin/alertaction plugin/conf plugin/intake plugin/ledger plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
+		"allowlist cache rules llm llm/offline llm/prices packaging/demo",
+}
+
+// onlyImporter names the one package that may import a library.
+var onlyImporter = map[string]string{
+	"github.com/expr-lang/expr":              "rules",
+	"github.com/gaissmai/bart":               "rules",
+	"github.com/hashicorp/golang-lru/v2":     "cache",
+	"modernc.org/sqlite":                     "plugin/ledger",
+	"github.com/spf13/cobra":                 "plugin/cmd/winnow",
+	"charm.land/lipgloss/v2":                 "plugin/cmd/winnow",
+	"github.com/schollz/progressbar/v3":      "plugin/cmd/winnow",
+	"github.com/splunk/splunk-cloud-sdk-go":  "plugin/splunk",
+	"github.com/openai/openai-go/v3":         "llm/openai",
+	"github.com/anthropics/anthropic-sdk-go": "llm/anthropic",
+}
+
+// notInAction are packages that winnow_triage must not link: it starts for every alert.
+var notInAction = []string{
+	"net/http", "database/sql", "modernc.org/", "github.com/spf13/", "charm.land/", "os/user", "net/rpc", "html/template", "text/template",
+	"github.com/openai/", "github.com/anthropics/", "github.com/splunk/", module + "/llm", module + "/plugin/ledger", module + "/plugin/triage",
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+func goList(t *testing.T, args ...string) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Standard"}, args...)...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		if name == "" {
+			for _, imported := range p.Imports {
+				if strings.Contains(imported, ".") {
+					t.Errorf("the root package imports %s: it imports the standard library only", imported)
+				}
+			}
+			continue
+		}
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("package %s is new: say in mayImport what it may import, and in docs/adr why it is there", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			own, inside := strings.CutPrefix(imported, module+"/")
+			if inside && !slices.Contains(strings.Fields(allowed), own) {
+				t.Errorf("%s imports %s, which is above or beside it", name, own)
+			}
+		}
+	}
+}
+
+func TestEachLibraryHasOnePlace(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		for _, imported := range p.Imports {
+			for library, only := range onlyImporter {
+				if (imported == library || strings.HasPrefix(imported, library+"/")) && name != only {
+					t.Errorf("%s imports %s: only %s does", name, imported, only)
+				}
+			}
+		}
+	}
+}
+
+func TestAlertActionIsSlim(t *testing.T) {
+	for _, p := range goList(t, "-deps", "./plugin/cmd/winnow_triage") {
+		for _, banned := range notInAction {
+			if p.ImportPath == banned || strings.HasPrefix(p.ImportPath, strings.TrimSuffix(banned, "/")+"/") {
+				t.Errorf("winnow_triage links %s", p.ImportPath)
+			}
+		}
+	}
+}
