@@ -82,7 +82,7 @@ func (e *Engine) admitNew(t *ledger.Tx, entry ledger.Entry, rec winnow.Record) (
 	out := Admitted{ID: a.ID}
 	if own, err := e.ownID(t, a); err != nil {
 		return out, err
-	} else if own != "" {
+	} else if own != "" && e.forgery(a) == nil {
 		e.decideOwn(&rec, own)
 		return out, e.settleNew(t, entry, rec)
 	}
@@ -112,6 +112,9 @@ func (e *Engine) decideOwn(rec *winnow.Record, own string) {
 // the record says so and the alert is queued.
 func (e *Engine) dropHolds(a *winnow.Alert, rec *winnow.Record) bool {
 	why := e.Gate.Confirm(a, rec.Proposal)
+	if e.forgery(a) != nil && why != winnow.ReasonEscalateList {
+		why = winnow.ReasonTaint
+	}
 	switch why {
 	case winnow.ReasonRule:
 		return e.highRiskIn(a) == ""
