@@ -40,18 +40,15 @@ func (e *Engine) prepare(t *ledger.Tx, id string) (*work, error) {
 	entry.Links = ledger.Links{}
 	w := &work{entry: entry, rec: rec, taint: e.forgery(&entry.Alert)}
 	w.forced, w.detail = e.forced(&w.entry.Alert, &w.rec)
-	if w.settled, err = e.cheap(t, w, true); err != nil || !w.settled {
+	if w.settled, err = e.cheap(t, w); err != nil || !w.settled {
 		return w, err
 	}
 	return w, e.Settle(t, &w.entry, &w.rec)
 }
 
-// cheap joins an open alert or, when cached verdicts may be used, closes by one.
-func (e *Engine) cheap(t *ledger.Tx, w *work, cached bool) (bool, error) {
-	if w.forced != "" || w.entry.Alert.Adhoc {
-		return false, nil
-	}
-	first, err := e.openFor(t, &w.entry)
+// cheap joins an open alert or closes by a cached verdict.
+func (e *Engine) cheap(t *ledger.Tx, w *work) (bool, error) {
+	first, err := e.joinable(t, w)
 	if err != nil {
 		return false, err
 	}
@@ -59,7 +56,16 @@ func (e *Engine) cheap(t *ledger.Tx, w *work, cached bool) (bool, error) {
 		e.join(&w.entry, &w.rec, first)
 		return true, nil
 	}
-	return cached && e.closeFromCache(&w.entry, &w.rec), nil
+	return w.forced == "" && w.taint == nil && e.closeFromCache(&w.entry, &w.rec), nil
+}
+
+// joinable returns the open alert that this one may join, or nil. What goes to a person whatever
+// anybody says, or was asked for by one, stands for itself.
+func (e *Engine) joinable(t *ledger.Tx, w *work) (*winnow.Record, error) {
+	if w.forced != "" || w.entry.Alert.Adhoc {
+		return nil, nil //nolint:nilnil // "none" is an answer
+	}
+	return e.openFor(t, &w.entry)
 }
 
 // ask puts the alert to the analysts. It changes nothing of the engine and may run concurrently
@@ -76,16 +82,18 @@ func (e *Engine) ask(ctx context.Context, w *work) {
 }
 
 // finish turns the analysis into an outcome and keeps it. While the analysts were busy an alert
-// with the same key may have been opened: then this one joins it.
+// with the same key may have been opened: then this one joins it, unless it is believed real and
+// the other only waits.
 func (e *Engine) finish(t *ledger.Tx, w *work) error {
-	joined, err := e.cheap(t, w, false)
+	if err := e.conclude(w); err != nil {
+		return err
+	}
+	first, err := e.joinable(t, w)
 	if err != nil {
 		return err
 	}
-	if !joined {
-		if err := e.conclude(w); err != nil {
-			return err
-		}
+	if first != nil && (first.Outcome.State == winnow.StateEscalated || w.rec.Outcome.State != winnow.StateEscalated) {
+		e.join(&w.entry, &w.rec, first)
 	}
 	return e.Settle(t, &w.entry, &w.rec)
 }

@@ -10,7 +10,7 @@ import (
 
 // join gives an alert the state of an earlier one with the same cache key that still waits for a
 // person or is escalated. Repeats are never closed and ask no analyst: a person settles the group
-// at once. It reports whether the alert joined.
+// at once. One that is too severe to wait is escalated although the first waits.
 func (e *Engine) join(entry *ledger.Entry, rec *winnow.Record, first *winnow.Record) {
 	rec.Verdict = first.Verdict
 	rec.Verdict.Case = winnow.Case{
@@ -18,9 +18,12 @@ func (e *Engine) join(entry *ledger.Entry, rec *winnow.Record, first *winnow.Rec
 		Why:           first.Verdict.Case.Why,
 		FirstResponse: fmt.Sprintf("Settle %s; this one follows.", first.ID),
 	}
-	rec.Cost = winnow.Cost{}
-	entry.Joined = first.ID
-	e.decide(rec, first.Outcome.State, winnow.ReasonOpenCase, "winnow")
+	entry.Joined, entry.Advice = first.ID, nil
+	state, reason := raise(&entry.Alert, winnow.ReasonOpenCase, e.search(rec.SearchName).Policy)
+	if first.Outcome.State == winnow.StateEscalated {
+		state = winnow.StateEscalated
+	}
+	e.decide(rec, state, reason, "winnow")
 }
 
 // openFor returns the record of the open alert that this one repeats, or nil.
