@@ -18,7 +18,8 @@ import (
 // Columns that begin with _ are Splunk's own bookkeeping (_bkt, _cd, _si ...) and make no field,
 // except _time and _raw. Empty cells make no value.
 type Columns struct {
-	plan []column
+	plan    []column
+	repeats bool // a field is made of more than one column, beside its multivalue column
 }
 
 type column struct {
@@ -59,6 +60,11 @@ func NewColumns(header []string) *Columns {
 			mvs[base] = m[1:]
 			c.plan = append(c.plan, column{name: base, cell: -1, mv: i})
 		}
+	}
+	seen := map[string]bool{}
+	for _, col := range c.plan {
+		c.repeats = c.repeats || seen[col.name]
+		seen[col.name] = true
 	}
 	return c
 }

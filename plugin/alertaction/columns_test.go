@@ -61,24 +61,38 @@ func TestColumnsMakeFields(t *testing.T) {
 	}
 }
 
-func TestFieldsOfABatchAreTheSame(t *testing.T) {
-	r, err := NewResults(strings.NewReader("a,__mv_a,b,b\n\"1\n2\",$1$;$2$,x,y\n3,,,z\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close() //nolint:errcheck // closes no file
-	var b Batch
-	if err := r.Fill(&b); err != nil || b.Len() != 2 {
-		t.Fatalf("%d rows, error %v", b.Len(), err)
-	}
-	columns := NewColumns(r.Header())
-	for i := range b.Len() {
-		f := winnow.Fields{}
-		columns.fill(f, make([]string, 0, 1), b.Row(i), b.arena())
-		if diff := cmp.Diff(columns.Fields(b.Row(i)), f); diff != "" {
-			t.Error(diff)
+// TestScratchIsNoShortcut: fields made in the same map again and again are those made anew, in
+// any order of absent, single and multiple values, also after somebody has taken a map.
+func TestScratchIsNoShortcut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		header := rapid.SampledFrom([]string{"a,__mv_a,b,c", "a,b,b,__mv_c", "__mv_a,a,__mv_a,b"}).Draw(t, "header")
+		cell := rapid.SampledFrom([]string{"", "x", "y", "$x$;$z$", "$x$", "$", "\"1\n2\"", "$1$;$2$"})
+		var text strings.Builder
+		text.WriteString(header + "\n")
+		for range rapid.IntRange(1, 20).Draw(t, "rows") {
+			cells := rapid.SliceOfN(cell, 4, 4).Draw(t, "cells")
+			text.WriteString(strings.Join(cells, ",") + "\n")
 		}
-	}
+		r, err := NewResults(strings.NewReader(text.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close() //nolint:errcheck // closes no file
+		var b Batch
+		if err := r.Fill(&b); err != nil {
+			t.Fatal(err)
+		}
+		columns, arena := NewColumns(r.Header()), b.arena()
+		s := scratch{columns: columns}
+		for i := range b.Len() {
+			if diff := cmp.Diff(columns.Fields(b.Row(i)), s.read(b.Row(i), arena)); diff != "" {
+				t.Fatalf("row %d of\n%s\n%s", i, text.String(), diff)
+			}
+			if rapid.Bool().Draw(t, "taken") {
+				s.taken()
+			}
+		}
+	})
 }
 
 // TestMultivalueRoundTrip promises that no value can pass for two, or hide in another.

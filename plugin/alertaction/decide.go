@@ -14,21 +14,19 @@ import (
 type decider struct {
 	gate     Gate
 	firing   *Firing
-	columns  *Columns
 	now      func() time.Time
 	deadline time.Time
 
 	// wants says whether a decided alert is needed after: the action then writes its notable.
 	wants func(row int, p winnow.Proposal) bool
 
-	fields winnow.Fields // used again for each row that nobody wants
-	values []string
+	scratch scratch
 }
 
 func (d *decider) clone() *decider {
 	c := *d
 	c.gate = d.gate.Clone()
-	c.fields, c.values = nil, nil
+	c.scratch = scratch{columns: d.scratch.columns}
 	return &c
 }
 
@@ -50,18 +48,12 @@ func (d *decider) batch(b *Batch, out []decided) []decided {
 }
 
 func (d *decider) row(r Row, arena string, late bool) decided {
-	if d.fields == nil {
-		d.fields = make(winnow.Fields, len(d.columns.plan))
-		d.values = make([]string, 0, len(d.columns.plan))
-	}
-	clear(d.fields)
-	d.columns.fill(d.fields, d.values, r, arena)
-	a := d.firing.Alert(r.Number, d.fields)
+	a := d.firing.Alert(r.Number, d.scratch.read(r, arena))
 	out := d.alert(a, r.Number, r.Odd != 0, late)
 	out.sum = r.Sum()
 	if out.alert != nil {
 		a.Warnings = append(a.Warnings, r.Odd.Warnings()...)
-		d.fields = nil // it belongs to the alert now
+		d.scratch.taken()
 	}
 	return out
 }

@@ -122,7 +122,7 @@ func (a *action) decideRows(in input, d *decider, notes *notables) (reading, err
 		return reading{err: err}, nil
 	}
 	defer done()
-	d.columns = NewColumns(results.Header())
+	d.scratch.columns = NewColumns(results.Header())
 	last := a.deadline().Add(decideGrace / 2)
 	return d.decideAll(results, func(first int, rows []decided) error {
 		a.tally.addAll(rows)
