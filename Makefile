@@ -1,13 +1,107 @@
-# winnow: `make help` lists the targets.
+# winnow: `make help` lists the targets. Go, git and make are all that `make demo` and `make test`
+# need; the other targets say what they install.
+
 SHELL := /bin/sh
-GO ?= go
-export CGO_ENABLED ?= 0
+GO    ?= go
 VERSION ?= dev
-LDFLAGS := -s -w -X main.release=$(VERSION)
-APP := build/winnow
+APP   := build/winnow
+export CGO_ENABLED ?= 0
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+FUZZTIME      ?= 5s
+PORTS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: needs
+needs:
+	@command -v $(GO) >/dev/null 2>&1 || { echo "make: Go is missing: install Go 1.26 or newer from https://go.dev/dl" >&2; exit 2; }
+	@command -v git >/dev/null 2>&1 || { echo "make: git is missing: install it with your system's packages" >&2; exit 2; }
+	@v=$$($(GO) env GOVERSION); case $$v in go1.2[6-9]*|go1.[3-9][0-9]*|go[2-9]*|devel*) ;; *) \
+		echo "make: $$v is too old: install Go 1.26 or newer from https://go.dev/dl" >&2; exit 2;; esac
 
 .PHONY: build
-build:
+build: needs ## lay the Splunk app out at build/winnow
 	@mkdir -p $(APP)/bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(APP)/bin/ ./plugin/cmd/winnow ./plugin/cmd/winnow_triage
+	@rm -rf $(APP)/default $(APP)/README $(APP)/metadata
 	@cp -R packaging/app/. $(APP)/
+	@rm -f $(APP)/*.go
+	$(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(APP)/bin/ ./plugin/cmd/winnow ./plugin/cmd/winnow_triage
+
+.PHONY: demo
+demo: build ## see it work: a made-up day of alerts, no Splunk needed
+	@$(APP)/bin/winnow demo --dir build/demo
+
+.PHONY: test
+test: needs ## run the tests (under three minutes)
+	$(GO) test ./...
+
+.PHONY: check
+check: test check-rest ## everything that CI checks
+
+.PHONY: check-rest
+check-rest: fmt-check tidy-check lint ports race fuzz vuln cover
+
+.PHONY: fmt-check
+fmt-check: needs
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+
+.PHONY: tidy-check
+tidy-check: needs
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: lint
+lint: needs ## run go vet and golangci-lint (fetched and built at first)
+	$(GO) vet ./...
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+.PHONY: ports
+ports: needs ## compile for every platform
+	@for p in $(PORTS); do echo "compile for $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./plugin/cmd/winnow_triage && \
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./plugin/cmd/winnow || exit 1; done
+
+.PHONY: race
+race: needs ## run the tests with the race detector (needs a C compiler)
+	@command -v $${CC:-gcc} >/dev/null 2>&1 || { echo "make race: a C compiler is missing: install gcc" >&2; exit 2; }
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+.PHONY: fuzz
+fuzz: needs ## fuzz every parser, FUZZTIME (5s) each
+	@FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz
+
+.PHONY: vuln
+vuln: needs ## look for known vulnerabilities, where the database can be reached
+	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); code=$$?; echo "$$out" | tail -n 40; \
+		if [ $$code -ne 0 ] && echo "$$out" | grep -qiE 'no such host|connection refused|timeout|dial tcp|fetching vulnerabilities|403|forbidden'; then \
+			echo "vuln: SKIPPED, the vulnerability database cannot be reached"; else exit $$code; fi
+
+.PHONY: cover
+cover: needs ## print statement coverage; fails below 80 %
+	@mkdir -p build
+	$(GO) test -short -coverpkg=./... -coverprofile=build/coverage.out ./... >build/coverage.log || { cat build/coverage.log; exit 1; }
+	@.ci/cover build/coverage.out 80
+
+.PHONY: bench
+bench: needs ## measure the alert action; figures in build/bench
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestBench' -count=1 -timeout 20m ./plugin/alertaction
+
+.PHONY: bench-closers
+bench-closers: needs ## score every closer on public labelled alerts (minutes; needs the data beside the project)
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestClosers|TestPublicAlerts' -count=1 -timeout 30m -v ./plugin/cmd/winnow
+
+.PHONY: size
+size: ## print the sizes of functions and files
+	@git ls-files '*.go' | grep -v _test.go | xargs awk -f .ci/size.awk
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -43,10 +44,8 @@ func addKey(seen *[]string, key string) error {
 	if strings.ContainsFunc(key, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
 		return fmt.Errorf("unknown key %.40q", key)
 	}
-	for _, k := range *seen {
-		if k == key {
-			return fmt.Errorf("key %.40q is written twice", key)
-		}
+	if slices.Contains(*seen, key) {
+		return fmt.Errorf("key %.40q is written twice", key)
 	}
 	*seen = append(*seen, key)
 	return nil

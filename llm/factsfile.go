@@ -3,6 +3,7 @@ package llm
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -53,8 +54,7 @@ func (f *Facts) overlay(name string, data []byte) error {
 	p := factsParser{}
 	err := p.file(doc.Content[0])
 	if err != nil {
-		var at *lineError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*lineError](err); ok {
 			return fmt.Errorf("%s:%d: %s", name, at.line, at.message)
 		}
 		return fmt.Errorf("%s: %w", name, err)
@@ -64,9 +64,7 @@ func (f *Facts) overlay(name string, data []byte) error {
 }
 
 func (f *Facts) lay(p factsParser) {
-	for name, w := range p.windows {
-		f.windows[name] = w
-	}
+	maps.Copy(f.windows, p.windows)
 	for _, fam := range p.families {
 		i := slices.IndexFunc(f.families, func(old *family) bool { return old.name == fam.name })
 		if i >= 0 {

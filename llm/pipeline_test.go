@@ -7,8 +7,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/winnow-soc/winnow"
 	"pgregory.net/rapid"
+
+	"github.com/winnow-soc/winnow"
 )
 
 func TestProvenBenignIsClosable(t *testing.T) {

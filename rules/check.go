@@ -5,8 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/winnow-soc/winnow"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/winnow-soc/winnow"
 )
 
 // Check compiles every rule and returns what `rules check` says beyond what [Load] said: errors

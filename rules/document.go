@@ -184,13 +184,13 @@ func (d *document) texts(p pair) ([]string, bool) {
 	return out, true
 }
 
-// flag returns true or false.
-func (d *document) flag(p pair) (value, ok bool) {
+// flag returns true or false; anything else is an error and false.
+func (d *document) flag(p pair) bool {
 	if p.value.Kind == yaml.ScalarNode && (p.value.Value == "true" || p.value.Value == "false") {
-		return p.value.Value == "true", true
+		return p.value.Value == "true"
 	}
 	d.fail(p.value, "", "%s must be true or false", p.key.Value)
-	return false, false
+	return false
 }
 
 // sequence returns the items of a list.

@@ -85,7 +85,7 @@ func printable(line []rune) string {
 // Errors returns every [*Error] that err holds, in order; what is not one of ours becomes an Error
 // without a place.
 func Errors(err error) []*Error {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // the tree of errors is walked node by node
 	case nil:
 		return nil
 	case *Error:

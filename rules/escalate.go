@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/winnow-soc/winnow"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/winnow-soc/winnow"
 )
 
 // Escalate is a list of conditions whose alerts always go to a person. It is immutable and safe
@@ -132,7 +133,7 @@ func (r *ruleReader) entry(n *yaml.Node) *Entry {
 		return nil
 	}
 	rule := &Rule{Pos: Position{File: r.file, Line: n.Line, Column: n.Column}}
-	r.readID(n, pairs, rule)
+	r.readID(pairs, rule)
 	out := &Entry{ID: rule.ID, Pos: rule.Pos}
 	for _, p := range pairs {
 		switch p.key.Value {

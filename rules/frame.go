@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/expr-lang/expr/vm"
+
 	"github.com/winnow-soc/winnow"
 )
 

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"github.com/expr-lang/expr/ast"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/expr-lang/expr/ast"
 
 	"github.com/winnow-soc/winnow"
 )

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/expr-lang/expr/vm"
+
 	"github.com/winnow-soc/winnow"
 )
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/parser"
+
 	"github.com/winnow-soc/winnow"
 )
 
@@ -78,12 +80,7 @@ func refRegexp(pattern string) *regexp.Regexp {
 }
 
 func refContains(list []string, v string) bool {
-	for _, l := range list {
-		if l == v {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, v)
 }
 
 // dotted returns "event.a.b" of a chain of names.

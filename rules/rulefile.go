@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/winnow-soc/winnow"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/winnow-soc/winnow"
 )
 
 // ruleKeys are the keys of a rule, in the order in which people write them.
@@ -57,7 +58,7 @@ func (r *ruleReader) rule(n *yaml.Node) *Rule {
 		Mode: ModeShadow, MaxSeverity: winnow.SeverityMedium, Canary: -1,
 		Pos: Position{File: r.file, Line: n.Line, Column: n.Column},
 	}
-	r.readID(n, pairs, out)
+	r.readID(pairs, out)
 	for _, e := range r.errs[before:] {
 		e.Rule = out.ID
 	}
@@ -82,7 +83,7 @@ func find(pairs []pair, key string) *pair {
 	return &pairs[i]
 }
 
-func (r *ruleReader) readID(n *yaml.Node, pairs []pair, out *Rule) {
+func (r *ruleReader) readID(pairs []pair, out *Rule) {
 	p := find(pairs, "id")
 	if p == nil {
 		return
@@ -135,7 +136,7 @@ func (r *ruleReader) key(p pair, out *Rule) {
 	case "search_name":
 		out.Searches = r.searches(p)
 	case "global":
-		out.Global, _ = r.flag(p)
+		out.Global = r.flag(p)
 	case "mode":
 		out.Mode = r.mode(p)
 	case "max_severity":
@@ -178,7 +179,7 @@ func (r *ruleReader) readWhen(pairs []pair, out *Rule) {
 	}
 	v := vocabulary{fields: r.opts.Fields, lists: r.opts.Lists, tested: testedFields(out.Tests)}
 	if cf := find(pairs, "compare_fields"); cf != nil {
-		v.compareFields, _ = r.flag(*cf)
+		v.compareFields = r.flag(*cf)
 	}
 	out.When = text
 	out.cond = r.condition(p.value, text, v)

@@ -107,8 +107,7 @@ func eachFile(paths []string, read func(path, name string, data []byte) []*Error
 
 // plainError drops the path that the error already names.
 func plainError(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Op + ": " + pe.Err.Error()
 	}
 	return err.Error()

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/winnow-soc/winnow"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/winnow-soc/winnow"
 )
 
 // Test is an example in a rule file: an alert, and what the rule must make of it.

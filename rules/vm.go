@@ -22,11 +22,11 @@ func compileForm(f *form) (*vm.Program, error) {
 	tree := &parser.Tree{Node: formNode(f), Source: file.NewSource("")}
 	config := &conf.Config{Expect: reflect.Bool, ShortCircuit: true}
 	if _, err := typecheck.Check(tree, config); err != nil {
-		return nil, fmt.Errorf("check compiled condition: %v", err)
+		return nil, fmt.Errorf("check compiled condition: %w", err)
 	}
 	code, err := compiler.Compile(tree, config)
 	if err != nil {
-		return nil, fmt.Errorf("compile condition: %v", err)
+		return nil, fmt.Errorf("compile condition: %w", err)
 	}
 	return code, nil
 }

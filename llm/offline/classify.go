@@ -1,6 +1,8 @@
 package offline
 
 import (
+	"strings"
+
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
 )
@@ -105,13 +107,14 @@ func classify(v *view) llm.Classification {
 
 // headline is the first line of a case: what happened to whom.
 func (v *view) headline() string {
-	text := quote(v.c.Alert.SearchName)
+	var text strings.Builder
+	text.WriteString(quote(v.c.Alert.SearchName))
 	for _, p := range []struct{ concept, words string }{{"user", ", account {user}"}, {"src", ", from {src}"}, {"dest", ", at {dest}"}} {
 		if v.has(p.concept) {
-			text += v.sentence(p.words)
+			text.WriteString(v.sentence(p.words))
 		}
 	}
-	return limit(text)
+	return limit(text.String())
 }
 
 func why(b llm.Ballot) string {

@@ -13,7 +13,7 @@ import (
 func coordinate(v *view) llm.Resolution {
 	var c [3]side
 	for _, vote := range v.c.Votes {
-		if i := rank[vote.Vote]; i > 0 {
+		if i := rank[vote.Vote]; i > 0 && i <= len(c) {
 			c[i-1].add(vote)
 		}
 	}

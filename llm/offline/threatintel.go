@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
@@ -138,10 +139,8 @@ func (v *view) annotated(ids ...string) bool {
 	for _, field := range concepts["technique"] {
 		for _, value := range v.c.Alert.Fields[field] {
 			main, _, _ := strings.Cut(value, ".")
-			for _, id := range ids {
-				if main == id {
-					return true
-				}
+			if slices.Contains(ids, main) {
+				return true
 			}
 		}
 	}

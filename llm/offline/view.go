@@ -31,9 +31,9 @@ func newView(c *llm.Case) *view {
 }
 
 // texts gathers what words are looked for in.
-func (v *view) texts() *view {
+func (v *view) texts() {
 	if v.read {
-		return v
+		return
 	}
 	v.read = true
 	var what, words strings.Builder
@@ -41,7 +41,6 @@ func (v *view) texts() *view {
 	v.join(&words, freeText)
 	v.search = strings.ToLower(v.c.Alert.SearchName)
 	v.what, v.words = strings.ToLower(what.String()), strings.ToLower(words.String())
-	return v
 }
 
 // join writes the values of the fields, a line each.

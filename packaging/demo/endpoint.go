@@ -32,14 +32,14 @@ func (d *day) endpointOpen() {
 }
 
 // detection is an EDR detection summary.
-func (d *day) detection(ago time.Duration, want Expected, severity, user, host, name, tactic, technique, file, command, parent, hash string, more ...any) {
-	d.happen(edrDetection, ago, want, append([]any{
+func (d *day) detection(ago time.Duration, want Expected, severity, user, host, name, tactic, technique, file, command, parent, hash string) {
+	d.happen(edrDetection, ago, want,
 		"user", user, "dest", host, "severity", severity, "signature", name,
 		"event.DetectName", name, "event.ComputerName", host, "event.UserName", user, "event.SeverityName", severity,
 		"event.Tactic", tactic, "event.TechniqueId", technique, "mitre_technique_id", technique,
 		"process_name", file, "process", command, "parent_process_name", parent, "file_hash", hash,
-		"event.DetectId", "ldt:" + d.hex(32) + ":" + d.hex(10), "event.PatternDispositionDescription", "Detection, standard detection.",
-	}, more...)...)
+		"event.DetectId", "ldt:"+d.hex(32)+":"+d.hex(10), "event.PatternDispositionDescription", "Detection, standard detection.",
+	)
 }
 
 // antivirus is an event of the antivirus client.

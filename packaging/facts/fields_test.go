@@ -83,7 +83,7 @@ func TestVolatileFieldsHideNothing(t *testing.T) {
 // benign alert and an attack, among them amounts and names of what was acted upon.
 func TestWhatTellsAnAttackFromItsTwinCounts(t *testing.T) {
 	table, _ := readFields(t)
-	for _, name := range strings.Fields(`_raw src dest user src_user process process_path parent_process file_path file_name
+	for name := range strings.FieldsSeq(`_raw src dest user src_user process process_path parent_process file_path file_name
 		file_hash process_hash md5 sha256 url http_user_agent query answer domain dest_port signature signature_id action
 		bytes bytes_in bytes_out count failure_count packets app id uid arn object object_id command registry_path service
 		sender subject recipient attachment host source threat_match_value risk_score userIdentity.arn
@@ -109,7 +109,7 @@ func TestWhoControlsWhat(t *testing.T) {
 			dest_dns x_forwarded_for ssl_subject sni CommandLine ScriptBlockText Message errorMessage detail.description
 			event.CommandLine http.url rule.description orig_raw winnow_id no_such_field`,
 	} {
-		for _, name := range strings.Fields(names) {
+		for name := range strings.FieldsSeq(names) {
 			if got := table.Lookup("", name).Control; got != control {
 				t.Errorf("%s is set by %s, want %s", name, got, control)
 			}
@@ -119,7 +119,7 @@ func TestWhoControlsWhat(t *testing.T) {
 
 func TestRowsThatRepeatDifferOnlyInVolatileFields(t *testing.T) {
 	table, _ := readFields(t)
-	for _, name := range strings.Fields(`_time _indextime _cd _bkt _serial rid sid linecount splunk_server timestamp
+	for name := range strings.FieldsSeq(`_time _indextime _cd _bkt _serial rid sid linecount splunk_server timestamp
 		info_min_time info_max_time info_search_time src_port event_id flow_id session_id process_id parent_process_id
 		request_id trace_id eventTime eventID orig_sid orig_rid orig_time ProcessGuid RecordNumber start_time end_time`) {
 		if !table.Lookup("", name).Volatile {

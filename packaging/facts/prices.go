@@ -275,14 +275,14 @@ func (s sourcePrices) row() string {
 }
 
 func (s sourcePrices) rates(above int64) string {
-	out := ""
+	var out strings.Builder
 	for _, f := range []struct {
 		name string
 		is   amount
 	}{{"input", s.Prices.Input}, {"cached", s.Prices.Cached}, {"cache_write", s.Prices.CacheWrite}, {"output", s.Prices.Output}} {
 		if p := f.is.at(above); p != "" {
-			out += ", " + f.name + ": " + p
+			out.WriteString(", " + f.name + ": " + p)
 		}
 	}
-	return out
+	return out.String()
 }

@@ -96,8 +96,7 @@ func TestSettingsRefuseBadValues(t *testing.T) {
 			t.Errorf("--set %s\n gave %v\n want %s", set, err, want)
 			continue
 		}
-		var e *conf.Error
-		if !errors.As(err, &e) {
+		if _, ok := errors.AsType[*conf.Error](err); !ok {
 			t.Errorf("--set %s gave no *conf.Error", set)
 		}
 	}

@@ -138,10 +138,10 @@ func (rd *reader) run() error {
 	}
 }
 
-// emit hands one item to the caller, and reports whether the caller wants more.
-func (rd *reader) emit(item Item, err error) bool {
+// emit hands one item to the caller, and notes when the caller wants no more.
+func (rd *reader) emit(item Item, err error) {
 	if rd.stopped {
-		return false
+		return
 	}
 	rd.row++
 	item.Alert.Warnings = append(item.Alert.Warnings, rd.odd...)
@@ -149,5 +149,4 @@ func (rd *reader) emit(item Item, err error) bool {
 	if !rd.yield(item, err) {
 		rd.stopped = true
 	}
-	return !rd.stopped
 }

@@ -196,7 +196,7 @@ func (s *splitter) value(c byte) error {
 	for {
 		c, err := s.r.ReadByte()
 		if err != nil {
-			return nil // the next read meets the end again
+			return nil //nolint:nilerr // the next read meets the end again
 		}
 		if bytes.IndexByte([]byte(" \t\r\n,:]}"), c) >= 0 {
 			return s.r.UnreadByte()

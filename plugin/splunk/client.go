@@ -188,8 +188,7 @@ func jsonMode() url.Values { return url.Values{"output_mode": {"json"}} }
 
 // unURL drops the address that net/http puts before an error: it may hold text of an alert.
 func unURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err

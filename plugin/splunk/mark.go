@@ -3,6 +3,7 @@ package splunk
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/winnow-soc/winnow/plugin/ledger"
@@ -83,6 +84,20 @@ func (h history) touched() bool {
 		}
 	}
 	return false
+}
+
+// holder names who made the notable event theirs: the last person with an entry, else the owner
+// that it was born with.
+func (h history) holder() string {
+	for _, r := range slices.Backward(h.reviews) {
+		if _, own := h.own(r); !own && r.User != "" {
+			return plain(r.User, maxPart)
+		}
+	}
+	if h.base.Owner != nobody && h.base.Owner != "" {
+		return plain(h.base.Owner, maxPart)
+	}
+	return "unknown"
 }
 
 // done returns winnow's entry for a delivery, when an earlier try has written it.

@@ -55,9 +55,9 @@ func (n *Notable) State() State {
 
 // Comment returns the last comment, "" when there is none.
 func (n *Notable) Comment() string {
-	for i := len(n.Reviews) - 1; i >= 0; i-- {
-		if n.Reviews[i].Comment != "" {
-			return n.Reviews[i].Comment
+	for _, v := range slices.Backward(n.Reviews) {
+		if v.Comment != "" {
+			return v.Comment
 		}
 	}
 	return ""

@@ -37,8 +37,8 @@ func NewUpdateSink(name string, client *Client, now func() time.Time) *UpdateSin
 // Name returns the name of the sink's stanza.
 func (s *UpdateSink) Name() string { return s.name }
 
-// Deliver finds the alert's notable event and updates it. It is safe for concurrent use for
-// different alerts.
+// Deliver finds the alert's notable event and updates it. Where a person has it already the answer
+// is a [ledger.KeptError]. It is safe for concurrent use for different alerts.
 func (s *UpdateSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 	if d.Kind != ledger.DeliverUpdate {
 		return wrongKind(s.name, d)
@@ -69,10 +69,14 @@ func (s *UpdateSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 		}
 		m.deed = what
 	}
-	if m.deed != deedSet {
-		return nil // a comment goes over nothing
+	switch m.deed {
+	case deedSet:
+		return s.settle(ctx, n.RuleID, h, d)
+	case deedKept:
+		return &ledger.KeptError{By: h.holder()}
+	case deedNote, deedRestore: // a comment goes over nothing
 	}
-	return s.settle(ctx, n.RuleID, h, d)
+	return nil
 }
 
 // span returns the earliest and latest time under which an alert is known.

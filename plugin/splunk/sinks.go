@@ -53,7 +53,7 @@ func openSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 	case conf.SinkNotable:
 		path, err := opts.locate(c)
 		if err != nil {
-			return unreachable{name: c.Name, err: err}, nil
+			return unreachable{name: c.Name, err: err}, nil //nolint:nilerr // said at every delivery
 		}
 		return NewNotableSink(c.Name, NotableOptions{
 			Spool: path, Index: c.Index, Host: opts.Host, Intents: filepath.Join(opts.State, "sent", c.Name),

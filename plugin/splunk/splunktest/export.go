@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -69,8 +70,8 @@ func (s *Server) find(q query, from, to time.Time) []map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var rows []map[string]any
-	for i := len(s.notables) - 1; i >= 0; i-- {
-		n := s.notables[i]
+	for _, n := range slices.Backward(s.notables) {
+
 		visible := !s.opts.Now().Before(n.IndexedAt.Add(s.opts.IndexLag))
 		if visible && !n.Time.Before(from) && n.Time.Before(to) && q.matches(n) {
 			rows = append(rows, q.row(n))

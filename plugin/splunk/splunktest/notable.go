@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -105,13 +106,13 @@ func (s *Server) AddNotable(searchName, sid, rid string, fields map[string]strin
 }
 
 func rawFields(fields map[string][]string) string {
-	raw := ""
+	var raw strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		for _, v := range fields[name] {
-			raw += ", " + name + "=" + strconv.Quote(v)
+			raw.WriteString(", " + name + "=" + strconv.Quote(v))
 		}
 	}
-	return raw[2:]
+	return raw.String()[2:]
 }
 
 // index takes an event in and returns its event_id.

@@ -337,7 +337,7 @@ func TestFaults(t *testing.T) {
 	f.want(200, []string{`"label":"Closed"`, `"status_type":"disposition"`}, status, body)
 
 	last := f.Requests()[len(f.Requests())-1]
-	if last.User != "svc" || last.Scheme != "Splunk" || last.Query.Get("count") != "-1" || last.Method != "GET" {
+	if last.User != "svc" || last.Scheme != "Splunk" || last.Query.Get("count") != "-1" || last.Method != http.MethodGet {
 		t.Errorf("last request is %+v", last)
 	}
 }
