@@ -33,7 +33,7 @@ func judgeEnforced(r *rules.Rule, a *winnow.Alert) winnow.Reason {
 		return winnow.ReasonExpired
 	case !a.Severity.Within(r.MaxSeverity):
 		return winnow.ReasonCeiling
-	case r.Window != nil && !(r.Window.Contains(a.Time) && r.Window.Contains(a.Received)):
+	case r.Window != nil && (!r.Window.Contains(a.Time) || !r.Window.Contains(a.Received)):
 		return winnow.ReasonWindow
 	}
 	return winnow.ReasonRule

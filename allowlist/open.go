@@ -1,7 +1,13 @@
 package allowlist
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -16,8 +22,10 @@ type Config struct {
 	GoodLists     string   // sizes and hashes of the lists when they were last good
 	Suspensions   string
 
-	// Trusted refuses files that somebody else could have written; nil trusts all.
-	Trusted func(paths ...string) error
+	// Trusted refuses files that somebody else could have written; nil trusts all. It is asked
+	// for every file above and for TrustAlso, where they exist.
+	Trusted   func(paths ...string) error
+	TrustAlso []string
 
 	Fields     *winnow.FieldTable
 	Keys       *winnow.Keys
@@ -29,36 +37,74 @@ type Config struct {
 // Open reads rules, lists, escalate list and suspensions. The gate can always be used: what could
 // not be read only makes it drop less, and the error says what that was. A rule file that is broken
 // takes its own rules out; without the escalate list, the suspensions or the last good state of
-// the lists nothing is dropped. A fresh install has no last good state, and nothing to compare.
+// the lists, or where somebody else could have written a file, nothing is dropped. A fresh install
+// has no last good state, and nothing to compare.
+//
+// Opening a gate is most of what the alert action does for one row, so its parts run side by side.
 func Open(c Config) (*Gate, error) {
 	g := &Gate{Keys: c.Keys, Fields: c.Fields, Canary: c.Canary}
-	var problems []error
-	if c.Trusted != nil {
-		for _, paths := range [][]string{c.RulePaths, c.ListPaths, c.EscalatePaths, {c.Suspensions}} {
-			if err := c.Trusted(paths...); err != nil {
-				problems = append(problems, err)
-				g.Blind = winnow.ReasonRulesUnread
-			}
+	var lists, ruleSet, escalate, files problems
+	g.Lists = c.openLists(&lists)
+	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now}
+	var parts sync.WaitGroup
+	parts.Go(func() {
+		var err error
+		g.Escalate, err = rules.LoadEscalate(opts, c.EscalatePaths...)
+		escalate.blind(err)
+	})
+	parts.Go(func() {
+		files.blind(c.trust())
+		var err error
+		g.Suspensions, err = ReadSuspensions(c.Suspensions)
+		files.blind(err)
+	})
+	var err error
+	g.Rules, err = rules.Load(opts, c.RulePaths...)
+	ruleSet.note(err)
+	parts.Wait()
+	g.Blind = cmp.Or(files.reason, lists.reason, escalate.reason)
+	return g, errors.Join(slices.Concat(lists.errs, ruleSet.errs, escalate.errs, files.errs)...)
+}
+
+// problems collects what is out of order in one part.
+type problems struct {
+	errs   []error
+	reason winnow.Reason // set when nothing may be dropped
+}
+
+func (p *problems) note(err error) {
+	if err != nil {
+		p.errs = append(p.errs, err)
+	}
+}
+
+// blind notes an error that leaves the gate without something that could speak against a drop.
+func (p *problems) blind(err error) {
+	if err != nil {
+		p.reason = winnow.ReasonRulesUnread
+		p.note(fmt.Errorf("nothing is dropped: %w", err))
+	}
+}
+
+// openLists loads the value lists and holds them against their last good state.
+func (c Config) openLists(p *problems) *rules.Lists {
+	good, err := rules.ReadGood(c.GoodLists)
+	p.blind(err) // the guard against shrunk lists is down
+	lists, err := rules.LoadLists(rules.ListOptions{Folders: c.ListPaths, Good: good, Shrink: c.ListShrink})
+	p.note(err)
+	return lists
+}
+
+// trust looks at the files that decide what is dropped.
+func (c Config) trust() error {
+	if c.Trusted == nil {
+		return nil
+	}
+	paths := slices.Concat(c.RulePaths, c.ListPaths, c.EscalatePaths)
+	for _, path := range append([]string{c.Suspensions, c.GoodLists}, c.TrustAlso...) {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			paths = append(paths, path)
 		}
 	}
-	good, err := rules.ReadGood(c.GoodLists)
-	if err != nil {
-		problems = append(problems, err)
-		g.Blind = winnow.ReasonRulesUnread
-	}
-	lists, err := rules.LoadLists(rules.ListOptions{Folders: c.ListPaths, Good: good, Shrink: c.ListShrink})
-	problems = append(problems, err)
-	opts := rules.Options{Fields: c.Fields, Lists: lists, Now: c.Now}
-	g.Rules, err = rules.Load(opts, c.RulePaths...)
-	problems = append(problems, err)
-	if g.Escalate, err = rules.LoadEscalate(opts, c.EscalatePaths...); err != nil {
-		problems = append(problems, err)
-		g.Blind = winnow.ReasonRulesUnread
-	}
-	if g.Suspensions, err = ReadSuspensions(c.Suspensions); err != nil {
-		problems = append(problems, err)
-		g.Blind = winnow.ReasonRulesUnread
-	}
-	g.Lists = lists
-	return g, errors.Join(problems...)
+	return c.Trusted(paths...)
 }

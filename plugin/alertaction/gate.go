@@ -3,10 +3,7 @@ package alertaction
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +11,6 @@ import (
 	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/cache"
 	"github.com/winnow-soc/winnow/plugin/state"
-	"github.com/winnow-soc/winnow/rules"
 )
 
 // Gate says what is proposed for an alert. Not safe for concurrent use: each goroutine takes its
@@ -22,6 +18,10 @@ import (
 type Gate interface {
 	Propose(a *winnow.Alert) winnow.Proposal
 	Clone() Gate
+
+	// Err returns what went wrong while deciding, of this gate and its clones: for people, it has
+	// only made the gate drop less.
+	Err() error
 }
 
 // passAll is the gate when there is none.
@@ -33,119 +33,76 @@ func (p passAll) Propose(*winnow.Alert) winnow.Proposal {
 
 func (p passAll) Clone() Gate { return p }
 
+func (passAll) Err() error { return nil }
+
 // allowGate is the gate of the allow-list.
-type allowGate struct{ *allowlist.Gate }
+type allowGate struct {
+	*allowlist.Gate
 
-func (g allowGate) Clone() Gate { return allowGate{g.Gate.Clone()} }
+	verdicts *lazyCache
+}
 
-// OpenGate builds the gate of a deployment from its lists, rules, escalate list, suspensions and
-// cache snapshot. The gate is never nil. The error joins all that could not be read: rules with an
-// error match nothing; without suspensions or escalate list, or where another user could have
-// written them, nothing is dropped.
-//
-// This is most of what the action does for one row, so its parts run side by side.
+func (g allowGate) Clone() Gate { return allowGate{g.Gate.Clone(), g.verdicts} }
+
+func (g allowGate) Err() error { return g.verdicts.Err() }
+
+// OpenGate builds the gate of a deployment from its lists, rules, escalate list, suspensions, stop
+// switch and cache snapshot. The gate is never nil; the error joins all that could not be read, see
+// [allowlist.Open].
 func OpenGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (Gate, error) {
-	g := &allowlist.Gate{Keys: keys, Fields: d.Fields, Canary: d.Settings.Gate.Canary, Cache: openCache(d)}
+	g, err := OpenAllowlist(d, keys, now)
+	verdicts := openCache(d)
+	g.Cache = verdicts
 	if !d.Alive(now) {
 		g.CacheOff = winnow.ReasonStaleHeartbeat
 	}
-	lists := gateOpener{d: d}
-	opts := rules.Options{Fields: d.Fields, Lists: lists.lists(), Now: now}
-	escalate, ruleSet, files := gateOpener{d: d}, gateOpener{d: d}, gateOpener{d: d}
-	var parts sync.WaitGroup
-	parts.Go(func() {
-		var err error
-		g.Escalate, err = rules.LoadEscalate(opts, d.EscalatePaths()...)
-		escalate.blind(err)
+	return allowGate{g, verdicts}, err
+}
+
+// OpenAllowlist is OpenGate without cached verdicts: the worker has its own.
+func OpenAllowlist(d *state.Deployment, keys *winnow.Keys, now time.Time) (*allowlist.Gate, error) {
+	g, err := allowlist.Open(allowlist.Config{
+		RulePaths: d.RulePaths(), ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
+		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
+		Trusted: d.Trusted, TrustAlso: []string{d.Path("cache.snapshot")},
+		Fields: d.Fields, Keys: keys, ListShrink: d.Settings.Gate.ListShrink, Canary: d.Settings.Gate.Canary, Now: now,
 	})
-	parts.Go(func() {
-		files.trust()
-		g.Suspensions = files.suspensions()
-		files.stopSwitch()
-	})
-	var err error
-	g.Rules, err = rules.Load(opts, d.RulePaths()...)
-	ruleSet.note(err)
-	parts.Wait()
-	g.Blind = cmp.Or(files.reason, lists.reason, escalate.reason)
-	return allowGate{g}, errors.Join(slices.Concat(lists.errs, ruleSet.errs, escalate.errs, files.errs)...)
-}
-
-// gateOpener collects what goes wrong in one part.
-type gateOpener struct {
-	d      *state.Deployment
-	errs   []error
-	reason winnow.Reason // set when nothing may be dropped
-}
-
-func (o *gateOpener) note(err error) {
-	if err != nil {
-		o.errs = append(o.errs, err)
+	off, offErr := d.GateOff()
+	if off || offErr != nil {
+		g.Blind = winnow.ReasonGateOff
 	}
+	return g, errors.Join(err, offErr)
 }
 
-// blind notes an error that leaves the gate without something that could speak against a drop.
-func (o *gateOpener) blind(err error) {
-	if err != nil {
-		o.reason = winnow.ReasonRulesUnread
-		o.note(fmt.Errorf("nothing is dropped: %w", err))
-	}
-}
-
-// stopSwitch passes everything when the switch is off, or cannot be read.
-func (o *gateOpener) stopSwitch() {
-	off, err := o.d.GateOff()
-	o.note(err)
-	if off {
-		o.reason = winnow.ReasonGateOff
-	}
-}
-
-// trust looks at the files before they are read: whoever can write them decides what is dropped.
-func (o *gateOpener) trust() {
-	paths := slices.Concat(o.d.RulePaths(), o.d.ListPaths(), o.d.EscalatePaths())
-	for _, name := range []string{"suspensions.json", "cache.snapshot", "lists.good.json"} {
-		if _, err := os.Lstat(o.d.Path(name)); !errors.Is(err, fs.ErrNotExist) {
-			paths = append(paths, o.d.Path(name))
-		}
-	}
-	o.blind(o.d.Trusted(paths...))
-}
-
-func (o *gateOpener) suspensions() *allowlist.Suspensions {
-	s, err := allowlist.ReadSuspensions(o.d.Path("suspensions.json"))
-	o.blind(err)
-	return s
-}
-
-func (o *gateOpener) lists() *rules.Lists {
-	good, err := rules.ReadGood(o.d.Path("lists.good.json"))
-	o.blind(err) // the guard against shrunk lists is down
-	lists, err := rules.LoadLists(rules.ListOptions{
-		Folders: o.d.ListPaths(), Good: good, Shrink: o.d.Settings.Gate.ListShrink,
-	})
-	o.note(err)
-	return lists
-}
-
-// openCache returns the snapshot, which is only opened when it is asked.
-func openCache(d *state.Deployment) allowlist.Cached {
+// openCache returns the snapshot, which is only opened when it is asked: most alerts do not get
+// there.
+func openCache(d *state.Deployment) *lazyCache {
 	path := d.Path("cache.snapshot")
-	return &lazyCache{open: sync.OnceValue(func() *cache.Snapshot {
+	c := &lazyCache{}
+	c.open = sync.OnceValue(func() *cache.Snapshot {
 		if _, err := os.Lstat(path); err != nil {
-			return nil
+			return nil // nothing published yet
 		}
 		gen, err := Generation(d)
 		if err != nil {
-			return nil // another generation: an empty cache
+			c.note(err)
+			return nil
 		}
-		s, _ := cache.OpenSnapshot(path, gen) // damaged is empty too; the worker checks what it writes
+		s, err := cache.OpenSnapshot(path, gen)
+		c.note(err)
 		return s
-	})}
+	})
+	return c
 }
 
-// lazyCache probes the snapshot. Whatever goes wrong is a miss. Safe for concurrent use.
-type lazyCache struct{ open func() *cache.Snapshot }
+// lazyCache probes the snapshot. Whatever goes wrong is a miss, and remembered. Safe for
+// concurrent use.
+type lazyCache struct {
+	open func() *cache.Snapshot
+
+	mu  sync.Mutex
+	err error // the first thing that went wrong
+}
 
 // Get returns the verdict that holds for a key.
 func (c *lazyCache) Get(key cache.Key, now time.Time) (cache.Entry, bool) {
@@ -154,5 +111,19 @@ func (c *lazyCache) Get(key cache.Key, now time.Time) (cache.Entry, bool) {
 		return cache.Entry{}, false
 	}
 	e, ok, err := s.Get(key, now)
+	c.note(err)
 	return e, ok && err == nil
+}
+
+func (c *lazyCache) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = cmp.Or(c.err, err)
+}
+
+// Err returns the first thing that went wrong.
+func (c *lazyCache) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Generation names everything that a verdict depends on beside its alert: policy, stages, agents
-// and models of winnow.conf, field table, facts, catalogue and prompts. The worker publishes
+// and models of winnow.conf, field table, facts and prompts. The worker publishes
 // verdicts under it; the action, started after a change, finds none that are older.
 func Generation(d *state.Deployment) (cache.Generation, error) {
 	s := d.Settings
@@ -50,7 +50,7 @@ func searches(s *conf.Settings) (names []string) {
 func generationFiles(d *state.Deployment) (paths []string) {
 	folders := append([]string{filepath.Join(d.App, "default"), filepath.Join(d.App, "local")}, d.Content...)
 	for _, dir := range folders {
-		for _, name := range []string{"fields.csv", "facts.yaml", "attack.csv"} {
+		for _, name := range []string{"fields.csv", "facts.yaml"} {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 		prompts, _ := filepath.Glob(filepath.Join(dir, "prompts", "*.tmpl")) // only a bad pattern fails

@@ -82,7 +82,8 @@ func closing(r *Results, err error) (*Results, func(), error) {
 // copyTo writes the results into a record.
 func (in input) copyTo(w *Writer) error {
 	if in.file == "" {
-		return w.Results(bytes.NewReader(in.data))
+		w.resultsText(in.data)
+		return nil
 	}
 	f, err := os.Open(in.file)
 	if err != nil {

@@ -99,6 +99,9 @@ func (a *action) run() int {
 	}
 	a.prepare()
 	code := a.store()
+	if err := a.gate.Err(); err != nil {
+		a.log.Error("cached verdicts: %v; what they cover is triaged", err)
+	}
 	a.audit(code)
 	return code
 }

@@ -384,6 +384,18 @@ type gateFunc func(*winnow.Alert) winnow.Proposal
 
 func (f gateFunc) Propose(a *winnow.Alert) winnow.Proposal { return f(a) }
 func (f gateFunc) Clone() Gate                             { return f }
+func (f gateFunc) Err() error                              { return nil }
+
+// TestDamagedSnapshotIsSaid: a cache snapshot that is damaged drops nothing, and is no secret.
+func TestDamagedSnapshotIsSaid(t *testing.T) {
+	a := newApp(t, "[gate]\nrun = enforce\n")
+	a.beat()
+	a.write(a.open().Path("cache.snapshot"), "not a snapshot")
+	r := a.run(a.payload(a.results("src,user\n203.0.113.9,ann\n"), nil))
+	if r.code != ExitStored || !strings.Contains(r.stderr, "ERROR") || !strings.Contains(r.stderr, "cached verdicts") {
+		t.Errorf("exit %d, stderr %q", r.code, r.stderr)
+	}
+}
 
 // TestDeadline: rows that the action has no time for are stored undecided.
 func TestDeadline(t *testing.T) {

@@ -146,11 +146,22 @@ func mentionsSecret(text string) bool {
 	return strings.Contains(text, "session") && strings.Contains(text, "key")
 }
 
+// secretName reports whether a name is session_key, however it is written.
 func secretName(name string) bool {
-	if len(name) < len(sessionKeyName) || len(name) > 2*len(sessionKeyName) {
+	if len(name) > 2*len(sessionKeyName) {
 		return false
 	}
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name)) == sessionKeyName
+	n := 0
+	for _, c := range asciiLower([]byte(name)) {
+		switch {
+		case c == '_' || c == '-' || c == ' ':
+		case n < len(sessionKeyName) && c == sessionKeyName[n]:
+			n++
+		default:
+			return false
+		}
+	}
+	return n == len(sessionKeyName)
 }
 
 // Redacted returns a payload that could not be parsed with whatever follows the words session_key

@@ -84,6 +84,12 @@ func (w *Writer) Results(in io.Reader) error {
 	return nil
 }
 
+// resultsText stores results that are in memory already.
+func (w *Writer) resultsText(data []byte) {
+	w.resultsAt = w.frames.offset
+	w.frame(frameResults, data)
+}
+
 func (w *Writer) add(d decision) {
 	w.rows++
 	if w.err == nil {

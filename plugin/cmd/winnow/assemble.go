@@ -11,6 +11,7 @@ import (
 	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/offline"
+	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -39,28 +40,16 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 		return nil, err
 	}
 	p := &parts{Deployment: d, keys: keys}
-	if p.gate, err = openGate(d, keys, now); err != nil {
+	if p.gate, err = alertaction.OpenAllowlist(d, keys, now); err != nil {
 		for _, e := range flatten(err) {
 			g.note("warning: %s", plain(e.Error()))
 		}
-	}
-	if off, err := d.GateOff(); off || err != nil {
-		p.gate.Blind = winnow.ReasonGateOff
 	}
 	if p.facts, err = llm.LoadFacts(d.FactsPaths()...); err != nil {
 		return nil, usage(err)
 	}
 	p.pipeline, err = openPipeline(d, p.facts)
 	return p, err
-}
-
-func openGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (*allowlist.Gate, error) {
-	return allowlist.Open(allowlist.Config{
-		RulePaths: d.RulePaths(), ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
-		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
-		Trusted: d.Trusted, Fields: d.Fields, Keys: keys,
-		ListShrink: d.Settings.Gate.ListShrink, Canary: d.Settings.Gate.Canary, Now: now,
-	})
 }
 
 // openPipeline puts stages and panel together as winnow.conf says. Every brain of this version is

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/triage"
 	"github.com/winnow-soc/winnow/rules"
 )
@@ -17,26 +17,22 @@ import (
 // rules, lists and suspensions when a file of them has changed. It also remembers the sizes of
 // lists that are good, which the guard against shrunk lists compares with.
 func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func() error {
-	last, opened := "", winnow.Reason("")
+	last := ""
 	return func() error {
-		now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(), []string{p.Path("suspensions.json")}))
+		now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(), []string{p.Path("suspensions.json"), p.Path("gate.off")}))
 		if now != last {
-			gate, err := openGate(p.Deployment, p.keys, g.now())
+			gate, err := alertaction.OpenAllowlist(p.Deployment, p.keys, g.now())
 			if err != nil {
 				for _, one := range flatten(err) {
 					log.Error("rules or lists are out of order: what they cover is not dropped", "err", one)
 				}
 			}
 			e.UseGate(gate)
-			last, opened = now, gate.Blind
+			last = now
 			log.Info("rules loaded", "rules", len(gate.Rules.Rules()), "version", gate.Rules.Version())
 			if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
 				return err
 			}
-		}
-		e.Gate.Blind = opened
-		if off, err := p.GateOff(); off || err != nil {
-			e.Gate.Blind = winnow.ReasonGateOff
 		}
 		return nil
 	}
