@@ -15,6 +15,15 @@ const (
 	DeliverEvent   DeliveryKind = "event"   // winnow's own event about the outcome
 )
 
+// KeptError is a sink's answer to an update that it only commented on, because a person had the
+// notable event already. The delivery is done, and what came of it is that winnow left the alert.
+type KeptError struct {
+	By string // who has it
+}
+
+// Error says who has the notable event.
+func (e *KeptError) Error() string { return e.By + " has this notable event: nothing was changed" }
+
 // Delivery is one thing the outbox still has to bring to one sink. It is handed out again until
 // the sink takes it, so a sink must make no difference between the first time and a repeat.
 type Delivery struct {

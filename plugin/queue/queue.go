@@ -61,6 +61,14 @@ func Lease(ctx context.Context, db DB, now, until time.Time, limit int) ([]Item,
 	return items, nil
 }
 
+// Release takes back all leases. The one worker calls it when it starts: whoever held them is gone.
+func Release(ctx context.Context, db DB) error {
+	if _, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0 WHERE leased > 0"); err != nil {
+		return fmt.Errorf("queue: release: %w", err)
+	}
+	return nil
+}
+
 // Done takes a settled alert out of the queue.
 func Done(ctx context.Context, db DB, id string) error {
 	if _, err := db.ExecContext(ctx, "DELETE FROM queue WHERE id = ?", id); err != nil {

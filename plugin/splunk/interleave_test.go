@@ -116,7 +116,7 @@ func work(rt *rapid.T, s *splunktest.Server, sink Sink, rid string) {
 		}
 		for try := 0; ; try++ {
 			err := sink.Deliver(context.Background(), d)
-			if err == nil {
+			if taken(err) {
 				break
 			}
 			if !Retryable(err) || try > 20 {

@@ -111,6 +111,15 @@ func (h history) done(d ledger.Delivery) (mark, bool) {
 	return mark{}, false
 }
 
+// restored reports whether winnow gave back what a delivery had taken from a person.
+func (h history) restored(d ledger.Delivery) bool {
+	key := newMark(d, "").key
+	return slices.ContainsFunc(h.reviews, func(r Review) bool {
+		m, ok := h.own(r)
+		return ok && m.key == key && m.deed == deedRestore
+	})
+}
+
 // closed reports whether the last thing that winnow itself set was this status.
 func (h history) closed(status string) bool {
 	last := ""

@@ -207,6 +207,9 @@ func (s *UpdateSink) settle(ctx context.Context, ruleID string, h history, d led
 			}
 		}
 		lost := h.lost()
+		if lost == (State{}) && h.restored(d) {
+			return &ledger.KeptError{By: h.holder()}
+		}
 		if lost == (State{}) {
 			return nil
 		}

@@ -2,6 +2,7 @@ package splunk
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -119,14 +120,15 @@ func TestPersonWins(t *testing.T) {
 		fields map[string]string // of the event itself
 		acts   []splunktest.Change
 		want   State
+		holder string
 	}{
-		{"took it", nil, []splunktest.Change{took}, State{Status: "2", Owner: "ann"}},
-		{"gave a disposition", nil, []splunktest.Change{{Disposition: "disposition:1"}}, State{Status: "1", Disposition: "disposition:1"}},
-		{"only commented", nil, []splunktest.Change{{}}, State{Status: "1"}},
-		{"took it and gave it back", nil, []splunktest.Change{took, {Owner: "unassigned", Status: "1"}}, State{Status: "1", Owner: "unassigned"}},
-		{"born with an owner", map[string]string{"owner": "bob"}, nil, State{Status: "1", Owner: "bob"}},
-		{"born in progress", map[string]string{"status": "2"}, nil, State{Status: "2"}},
-		{"born with a disposition", map[string]string{"disposition": "disposition:1"}, nil, State{Status: "1", Disposition: "disposition:1"}},
+		{"took it", nil, []splunktest.Change{took}, State{Status: "2", Owner: "ann"}, "ann"},
+		{"gave a disposition", nil, []splunktest.Change{{Disposition: "disposition:1"}}, State{Status: "1", Disposition: "disposition:1"}, "ann"},
+		{"only commented", nil, []splunktest.Change{{}}, State{Status: "1"}, "ann"},
+		{"took it and gave it back", nil, []splunktest.Change{took, {Owner: "unassigned", Status: "1"}}, State{Status: "1", Owner: "unassigned"}, "ann"},
+		{"born with an owner", map[string]string{"owner": "bob"}, nil, State{Status: "1", Owner: "bob"}, "bob"},
+		{"born in progress", map[string]string{"status": "2"}, nil, State{Status: "2"}, "unknown"},
+		{"born with a disposition", map[string]string{"disposition": "disposition:1"}, nil, State{Status: "1", Disposition: "disposition:1"}, "unknown"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -135,8 +137,12 @@ func TestPersonWins(t *testing.T) {
 				b.person(t, "ann", c)
 			}
 			d := delivery("0", 1, winnow.StateClosed)
-			deliver(t, b.sink, d)
-			deliver(t, b.sink, d)
+			for range 2 {
+				var kept *ledger.KeptError
+				if err := b.sink.Deliver(t.Context(), d); !errors.As(err, &kept) || kept.By != tt.holder {
+					t.Errorf("the answer is %v, want that %s has it", err, tt.holder)
+				}
+			}
 			if diff := cmp.Diff(tt.want, b.state(t)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -145,6 +151,28 @@ func TestPersonWins(t *testing.T) {
 				t.Errorf("reviews are %+v, want winnow's note at the end", n.Reviews)
 			}
 		})
+	}
+}
+
+// A person who comes between winnow's look and its write has the notable event too.
+func TestWhoCrossesTheUpdateHasIt(t *testing.T) {
+	b := newBeside(t, nil)
+	crossed := false
+	b.before = func(r splunktest.Request) {
+		if r.Path == "/services/notable_update" && !crossed {
+			crossed = true
+			b.person(t, "ann", splunktest.Change{Owner: "ann", Status: "2"})
+		}
+	}
+	d := delivery("0", 1, winnow.StateClosed)
+	for range 2 {
+		var kept *ledger.KeptError
+		if err := b.sink.Deliver(t.Context(), d); !errors.As(err, &kept) || kept.By != "ann" {
+			t.Errorf("the answer is %v, want that ann has it", err)
+		}
+	}
+	if got := b.state(t); got.Status != "2" || got.Owner != "ann" {
+		t.Errorf("state is %+v, want what ann set", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/winnow-soc/winnow"
@@ -162,7 +163,7 @@ func (e *Engine) Requeue(t *ledger.Tx, id string, reason winnow.Reason, cause st
 	if _, err := t.Change(rec, ledger.Links{}); err != nil {
 		return err
 	}
-	if err := e.leaveOpen(t, &entry, before); err != nil {
+	if err := errors.Join(e.leaveOpen(t, &entry, before), e.closeCase(t, id)); err != nil {
 		return err
 	}
 	return queue.Push(t.Context(), t.Conn(), queue.Item{

@@ -29,6 +29,7 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 			continue
 		}
 		n++
+		w.beat()
 	}
 	return n, errors.Join(errs...)
 }
@@ -69,8 +70,7 @@ func (w *Worker) importOnce(ctx context.Context, entry alertaction.Entry, rec *a
 	if entry.Kind == alertaction.KindCommand {
 		return w.Engine.Update(ctx, func(t *ledger.Tx) error {
 			if err := w.Command(t, rec.Body); err != nil {
-				// A command that cannot be carried out now never can: it must not be tried for ever.
-				w.Log.Error("command refused", "id", entry.ID, "err", err)
+				return err
 			}
 			return t.MarkImported(entry.ID, 0, w.Engine.Now())
 		})

@@ -56,15 +56,17 @@ func (e *Engine) enterOpen(key cache.Key, id string) {
 	e.open[key] = g
 }
 
+// closeCase ends the case that an alert opened, if it has one: it blocks nothing any more.
+func (e *Engine) closeCase(t *ledger.Tx, id string) error {
+	e.cases.Close(id)
+	return t.DropCase(id)
+}
+
 // leaveOpen takes an alert out of its group when its state before was an open one. When the
 // first of a group leaves, the oldest of the others takes its place.
 func (e *Engine) leaveOpen(t *ledger.Tx, entry *ledger.Entry, before winnow.State) error {
 	if !isOpen(before) {
 		return nil
-	}
-	e.cases.Close(entry.Alert.ID)
-	if err := t.DropCase(entry.Alert.ID); err != nil {
-		return err
 	}
 	g := e.open[entry.Key]
 	g.n--

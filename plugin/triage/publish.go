@@ -14,6 +14,11 @@ import (
 // cannot see those.
 func (w *Worker) Publish(ctx context.Context) error {
 	e := w.Engine
+	if e.stale { // a transaction failed: what is open is not known for sure
+		if err := e.Reload(ctx); err != nil {
+			return err
+		}
+	}
 	var entries []published
 	err := e.Ledger.View(ctx, func(t *ledger.Tx) error {
 		return t.Verdicts(e.Now(), func(key cache.Key, v cache.Entry) error {

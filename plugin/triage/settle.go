@@ -35,6 +35,11 @@ func (e *Engine) Settle(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) e
 	if err := e.leaveOpen(t, entry, before.Outcome.State); err != nil {
 		return err
 	}
+	if !keepsCase(rec) {
+		if err := e.closeCase(t, rec.ID); err != nil {
+			return err
+		}
+	}
 	return e.settled(t, entry, rec, seq)
 }
 
@@ -88,11 +93,10 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 	if sink.Type == conf.SinkFile {
 		return ledger.DeliverEvent, false
 	}
-	if rec.Outcome.Reason == winnow.ReasonOwn {
+	if rec.Outcome.Reason == winnow.ReasonOwn || wasKept(rec) {
 		return "", false
 	}
-	search := e.search(rec.SearchName)
-	stands := search.Place == winnow.PlaceBeside || entry.Notable || entry.Alert.Adhoc
+	stands := e.stands(entry, rec)
 	switch {
 	case sink.Type == conf.SinkNotable && !stands && e.survives(rec):
 		return ledger.DeliverNotable, false
@@ -102,6 +106,17 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 		return ledger.DeliverUpdate, true
 	}
 	return "", false
+}
+
+// stands reports whether there is a notable event for the alert. Where Enterprise Security writes
+// them there is one for every row; but rows that were lost have none, so in enforce winnow writes
+// the one that tells of them.
+func (e *Engine) stands(entry *ledger.Entry, rec *winnow.Record) bool {
+	beside := e.search(rec.SearchName).Place == winnow.PlaceBeside
+	if isLoss(rec.Proposal.Reason) && rec.Outcome.Run == winnow.RunEnforce {
+		beside = false
+	}
+	return beside || entry.Notable || entry.Alert.Adhoc
 }
 
 // survives reports whether the alert needs a notable.

@@ -38,7 +38,8 @@ type Worker struct {
 	// Refresh is called at every turn: it takes up changed rules, lists and the stop switch.
 	Refresh func() error
 
-	// Command applies the body of a command record; see plugin/review.
+	// Command applies the body of a command record; see plugin/review. One that can never be
+	// carried out is no error. After an error nothing of it is kept, and it is tried again.
 	Command func(t *ledger.Tx, body []byte) error
 
 	retained time.Time // when old things were last removed
@@ -54,6 +55,9 @@ const (
 // Run works until the context ends: a turn, and a pause of [worker] poll when there was nothing
 // to do. Errors of one turn are logged and the next turn tries again.
 func (w *Worker) Run(ctx context.Context) error {
+	if err := w.takeOver(ctx); err != nil {
+		return err
+	}
 	for {
 		busy, err := w.Turn(ctx)
 		if ctx.Err() != nil {
@@ -75,16 +79,29 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // Once works until spool and queue are empty and the outbox has nothing due.
 func (w *Worker) Once(ctx context.Context) error {
+	if err := w.takeOver(ctx); err != nil {
+		return err
+	}
 	for ctx.Err() == nil {
 		busy, err := w.Turn(ctx)
-		if err != nil {
-			return err
-		}
-		if !busy {
-			return w.Publish(ctx)
+		if !busy && ctx.Err() == nil {
+			return errors.Join(err, w.Publish(ctx))
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// takeOver makes work due that a worker before this one had begun and not finished.
+func (w *Worker) takeOver(ctx context.Context) error {
+	return w.Engine.Update(ctx, func(t *ledger.Tx) error { return queue.Release(ctx, t.Conn()) })
+}
+
+// beat shows that the worker is alive. Every step beats for each thing that it has done, because a
+// turn may take long: the model or splunkd may be slow.
+func (w *Worker) beat() {
+	if err := w.State.Beat(w.Engine.Now()); err != nil {
+		w.Log.Error("the alert action may think that this worker is dead", "err", err)
+	}
 }
 
 // Turn takes one step of each kind of work. It reports whether there may be more to do at once.
@@ -100,8 +117,8 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	delivered, deliverErr := w.deliver(ctx)
 	err = errors.Join(importErr, triageErr, deliverErr, w.retain(ctx))
 	busy = imported+triaged+delivered > 0
-	if busy && err == nil {
-		err = w.Publish(ctx)
+	if busy {
+		err = errors.Join(err, w.Publish(ctx))
 	}
 	return busy, err
 }
@@ -121,6 +138,10 @@ func (w *Worker) triageQueue(ctx context.Context) (int, error) {
 		for _, it := range items {
 			attempts[it.ID] = it.Attempts
 			one, err := e.prepare(t, it.ID)
+			if err == nil && !one.settled && it.Attempts > e.Settings.Worker.MaxAttempts {
+				w.Log.Error("triage gave up: the worker ended at every try", "id", it.ID, "attempts", it.Attempts)
+				one.settled, err = true, e.GiveUp(t, &one.entry, &one.rec, "worker")
+			}
 			if err != nil {
 				return err
 			}
@@ -140,7 +161,10 @@ func (w *Worker) triageQueue(ctx context.Context) (int, error) {
 		}
 		return nil
 	})
-	return len(batch), err
+	if err != nil {
+		return 0, err
+	}
+	return len(batch), nil
 }
 
 // askAll puts all alerts to the analysts, [worker] concurrency at a time.
@@ -151,6 +175,7 @@ func (w *Worker) askAll(ctx context.Context, batch []*work) {
 		if !one.settled {
 			g.Go(func() error {
 				w.Engine.ask(ctx, one)
+				w.beat()
 				return nil
 			})
 		}
@@ -187,8 +212,9 @@ func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 	failures := make([]error, len(due))
 	for i := range due {
 		failures[i] = w.deliverOne(ctx, due[i].Delivery)
+		w.beat()
 	}
-	return len(due), w.Engine.Update(ctx, func(t *ledger.Tx) error {
+	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
 		for i := range due {
 			if err := w.delivered(t, &due[i], failures[i]); err != nil {
 				return err
@@ -196,6 +222,10 @@ func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return len(due), nil
 }
 
 func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
@@ -213,6 +243,13 @@ const deliveryTries = 150
 
 func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error {
 	now := w.Engine.Now()
+	var kept *ledger.KeptError
+	if errors.As(failure, &kept) {
+		if err := w.Engine.Leave(t, &p.Delivery, kept.By); err != nil {
+			return err
+		}
+		failure = nil
+	}
 	if failure == nil {
 		return t.Delivered(p.Key, now)
 	}
@@ -228,5 +265,11 @@ func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error
 // [queue] retry_min and retry_max.
 func (w *Worker) pause(attempts int) time.Duration {
 	q := w.Engine.Settings.Queue
-	return min(q.RetryMin<<min(attempts, 20), q.RetryMax)
+	d := q.RetryMin
+	for range attempts {
+		if d *= 2; d >= q.RetryMax {
+			return q.RetryMax
+		}
+	}
+	return d
 }

@@ -113,13 +113,18 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	return w, p, nil
 }
 
-// applyDecision carries out a person's decision from the spool.
+// applyDecision carries out a person's decision from the spool. One that is refused never can be:
+// it is told, and not tried again.
 func applyDecision(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
 	d, err := review.Decode(body)
-	if err != nil {
-		return err
+	var done review.Result
+	if err == nil {
+		done, err = review.Apply(t, engine, d)
 	}
-	done, err := review.Apply(t, engine, d)
+	if errors.Is(err, review.ErrRefused) {
+		log.Error("decision refused", "action", string(d.Action), "id", d.ID, "err", err)
+		return nil
+	}
 	if err == nil {
 		log.Info("decision applied", "action", string(d.Action), "id", d.ID, "settled", len(done.Settled), "recalled", len(done.Recalled))
 	}
