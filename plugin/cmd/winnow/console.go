@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/table"
@@ -87,6 +89,14 @@ func (c *console) note(format string, args ...any) {
 	}
 }
 
+// things says how many there are, in the right number: "1 list is", "2 lists are".
+func things(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 // print writes a line of the result.
 func (c *console) print(format string, args ...any) {
 	fmt.Fprintf(c.out, format+"\n", args...)
@@ -99,9 +109,39 @@ func (c *console) styled() io.Writer {
 
 // json writes one value on one line.
 func (c *console) json(v any) error {
-	enc := json.NewEncoder(c.out)
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := c.out.Write(escapeControls(line.Bytes()))
+	return err
+}
+
+// escapeControls escapes, in JSON, the control characters that JSON itself lets through and a terminal may
+// obey: DEL, those from 0x80 on, and those that turn the direction of text. The value stays the
+// same.
+func escapeControls(body []byte) []byte {
+	if !bytes.ContainsFunc(body, loud) {
+		return body
+	}
+	var b bytes.Buffer
+	for _, r := range string(body) {
+		if loud(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.Bytes()
+}
+
+func loud(r rune) bool { return r >= 0x7f && control(r) }
+
+// control reports whether a terminal might obey a character instead of showing it.
+func control(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
 var (
@@ -165,7 +205,7 @@ func (c *console) csvRows(g *grid, header bool, done *bool) error {
 	for _, row := range g.rows {
 		safe := make([]string, len(row))
 		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) && !g.num[i] {
+			if !g.num[i] && formula(cell) {
 				cell = "'" + cell
 			}
 			safe[i] = cell
@@ -178,6 +218,13 @@ func (c *console) csvRows(g *grid, header bool, done *bool) error {
 	return w.Error()
 }
 
+// formula reports whether a spreadsheet might run a cell, also one that starts with blanks, or
+// with the wide form of a character.
+func formula(cell string) bool {
+	r, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, " \t\r\n\u00a0\u3000"))
+	return cell != "" && strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", r)
+}
+
 // plain makes text from an alert or an error safe for a terminal: control characters, which could
 // move the cursor or change colours, are shown as what they are.
 func plain(s string) string {
@@ -186,7 +233,7 @@ func plain(s string) string {
 		switch {
 		case r == '\n' || r == '\t':
 			b.WriteRune(r)
-		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069):
+		case control(r):
 			fmt.Fprintf(&b, "\\u%04x", r)
 		default:
 			b.WriteRune(r)

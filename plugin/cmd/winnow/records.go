@@ -33,7 +33,7 @@ func (p *recordPrinter) one(t *ledger.Tx, id string) error {
 
 func (p *recordPrinter) record(body []byte) error {
 	if p.g.format == formatJSON {
-		_, err := p.g.out.Write(append(bytes.Clone(body), '\n'))
+		_, err := p.g.out.Write(append(bytes.Clone(escapeControls(body)), '\n'))
 		return err
 	}
 	r, err := ledger.DecodeRecord(body)
