@@ -118,7 +118,7 @@ func (g *globals) printCacheStory(s *cacheStory) {
 			v.Since.Format(time.RFC3339), v.Expires.Format(time.RFC3339)))
 	}
 	if len(s.Open) > 0 {
-		line("open", fmt.Sprintf("%d alerts with this key wait for a person, the first is %s", len(s.Open), s.Open[0]))
+		line("open", fmt.Sprintf("%s with this key for a person, the first is %s", things(len(s.Open), "alert waits", "alerts wait"), s.Open[0]))
 	}
 	line("why", s.Why)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
@@ -161,6 +162,9 @@ func (x *diagnosis) state() {
 	if _, err := x.d.Keys(); err != nil {
 		x.wrong("secret", "ids, cached verdicts and samples depend on it", err)
 	}
+	if _, err := allowlist.ReadSuspensions(x.d.Path("suspensions.json")); err != nil {
+		x.wrong("suspensions", "nothing is dropped until it is back: take it from a backup", err)
+	}
 	s, err := x.d.GateSwitch()
 	switch {
 	case err != nil:
@@ -192,9 +196,9 @@ func (x *diagnosis) spool() {
 	}
 	bad, _ := os.ReadDir(x.d.Path("spool/bad"))
 	if len(bad) > 0 {
-		x.warn("spool", "look at spool/bad; its rows are in the ledger as far as they could be read", "%d damaged records were set aside", len(bad))
+		x.warn("spool", "look at spool/bad; its rows are in the ledger as far as they could be read", "%s set aside", things(len(bad), "damaged record was", "damaged records were"))
 	}
-	x.ok("spool", "%d records wait for the worker", len(entries))
+	x.ok("spool", "%s for the worker", things(len(entries), "record waits", "records wait"))
 }
 
 func (x *diagnosis) ledger(ctx context.Context) {
@@ -218,9 +222,9 @@ func (x *diagnosis) ledger(ctx context.Context) {
 			return err
 		}
 		if given > 0 {
-			x.warn("outbox", "`winnow ledger show ID` says why", "%d deliveries were given up", given)
+			x.warn("outbox", "`winnow ledger show ID` says why", "%s given up", things(given, "delivery was", "deliveries were"))
 		}
-		x.ok("ledger", "sound; %d deliveries wait", waiting)
+		x.ok("ledger", "sound; %s", things(waiting, "delivery waits", "deliveries wait"))
 		return nil
 	})
 	if err != nil {
@@ -263,14 +267,11 @@ func (x *diagnosis) print() error {
 		}
 		t.rows = append(t.rows, []string{mark, f.Check, plain(f.Detail), f.Mend})
 	}
-	switch x.g.format {
-	case formatTable:
+	if x.g.format == formatTable {
 		x.g.text(t)
-	case formatCSV:
-		return usage(errNoCSV)
 	}
 	if wrong > 0 {
-		return failed("%d things are out of order", wrong)
+		return failed("%s out of order", things(wrong, "thing is", "things are"))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,10 +20,13 @@ every alert.`,
 		Example: `  winnow gate off`, RunE: turn(true),
 	}
 	on := &cobra.Command{
-		Use: "on", Short: "turn the stop switch back", Args: cobra.NoArgs, Example: `  winnow gate on`, RunE: turn(false),
+		Use: "on", Short: "turn the stop switch back", Args: cobra.NoArgs,
+		Long: `Turn the stop switch back: rules, cache and verdicts count again, as far as [gate] run lets them. What
+[gate] off in winnow.conf holds off stays off.`,
+		Example: `  winnow gate on`, RunE: turn(false),
 	}
 	for _, cmd := range []*cobra.Command{off, on} {
-		cmd.Flags().StringVar(&who, "by", userName(), "who turns it")
+		cmd.Flags().StringVar(&who, "by", "", "the `NAME` of who turns it (default: whoever runs this)")
 	}
 	return group("gate", "the stop switch", `  winnow gate off
   winnow gate status`,
@@ -42,7 +46,7 @@ func (g *globals) turnGate(off bool, who string) error {
 	if err := d.Init(); err != nil {
 		return err
 	}
-	if err := d.SetGate(off, who, g.now()); err != nil {
+	if err := d.SetGate(off, cmp.Or(who, userName()), g.now()); err != nil {
 		return err
 	}
 	if off {

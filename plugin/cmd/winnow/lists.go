@@ -84,16 +84,13 @@ func (g *globals) listsCheck() error {
 		}
 		t.rows = append(t.rows, []string{plain(name), row.Kind, fmt.Sprint(row.Entries), state})
 	}
-	switch g.format {
-	case formatTable:
+	if g.format == formatTable {
 		g.text(t)
-	case formatCSV:
-		return usage(errNoCSV)
 	}
 	if n := max(bad, len(problems)); n > 0 {
-		return failed("%d of %d lists are out of order: rules that read them match nothing", n, len(t.rows))
+		return failed("%d of %s out of order: rules that read them match nothing", n, things(len(t.rows), "list is", "lists are"))
 	}
-	g.note("%d lists are good", len(t.rows))
+	g.note("%s good", things(len(t.rows), "list is", "lists are"))
 	return nil
 }
 
@@ -115,6 +112,8 @@ func (g *globals) listsLookup(list, value string) error {
 	if !in {
 		return failed("%q is not in %s", value, list)
 	}
-	g.note("%s is in %s", plain(value), list)
+	if g.format == formatTable {
+		g.print("%q is in %s", value, list)
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/winnow-soc/winnow/plugin/splunk"
 )
@@ -81,7 +82,7 @@ func (h *levelHandler) Handle(_ context.Context, r slog.Record) error {
 }
 
 func (h *levelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &levelHandler{h.log, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return &levelHandler{h.log, append(slices.Clip(h.attrs), attrs...)}
 }
 
 func (h *levelHandler) WithGroup(string) slog.Handler { return h }

@@ -20,12 +20,13 @@ import (
 
 func reportCommand(g *globals) *cobra.Command {
 	return group("report", "where alerts ended, and what that cost", `  winnow report cost`,
-		&cobra.Command{
+		withCSV(&cobra.Command{
 			Use: "cost", Short: "the funnel and the bill", Args: cobra.NoArgs,
 			Long: `Count where alerts ended, from the cheapest gate on, and price it: what was paid for model calls, and
 what it would cost to send every alert through all stages of the model that [pipeline] model names, at
 the prices of default/prices.yaml. That estimate is an alert's own text (four bytes a token) and the
-[stage:NAME] input_tokens and output_tokens of each stage.`,
+[stage:NAME] input_tokens and output_tokens of each stage. CSV is the funnel alone: a line for where
+alerts are, and one for where winnow would have brought those that it left.`,
 			Example: `  winnow report cost
   winnow report cost --set pipeline.model=gpt-5.4 --format json`,
 			RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,7 +38,7 @@ the prices of default/prices.yaml. That estimate is an alert's own text (four by
 					return g.printCost(&c)
 				})
 			},
-		},
+		}),
 	)
 }
 
@@ -63,9 +64,12 @@ func (g *globals) printCost(c *report.Cost) error {
 	case formatJSON:
 		return g.json(c)
 	case formatCSV:
-		t := &grid{head: []string{"step", "alerts", "share"}}
+		t := &grid{head: []string{"funnel", "step", "alerts", "share"}}
 		for _, s := range c.Funnel {
-			t.add(s.Name, fmt.Sprint(s.Alerts), fmt.Sprintf("%.4f", s.Share))
+			t.add("is", s.Name, fmt.Sprint(s.Alerts), fmt.Sprintf("%.4f", s.Share))
+		}
+		for _, s := range c.Would {
+			t.add("would", s.Name, fmt.Sprint(s.Alerts), fmt.Sprintf("%.4f", s.Share))
 		}
 		return g.csv(t)
 	}
@@ -87,7 +91,7 @@ func (g *globals) funnel(t *ledger.Tx, _ *conf.Settings, w io.Writer) error {
 }
 
 func printFunnel(w io.Writer, c *report.Cost) {
-	fmt.Fprintf(w, "%s\n", bold.Render(fmt.Sprintf("%d alerts", c.Alerts)))
+	fmt.Fprintf(w, "%s\n", bold.Render(things(c.Alerts, "alert", "alerts")))
 	for _, s := range c.Funnel {
 		printStep(w, s)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -75,7 +74,9 @@ func newRoot(g *globals) *cobra.Command {
 			}
 			return unknownCommand(cmd, args[0])
 		},
-		PersistentPreRunE: func(*cobra.Command, []string) error { return g.check() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return g.check(cmd) },
+
+		SuggestionsMinimumDistance: typos,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -86,24 +87,41 @@ func newRoot(g *globals) *cobra.Command {
 	f.StringVar(&g.content, "content", "", "the folder `DIR` with rules/ and lists/ (default: the apps named in [content])")
 	f.StringVar(&g.state, "state", "", "the state folder `DIR` (default: $WINNOW_STATE, else Splunk's)")
 	f.StringArrayVar(&g.set, "set", nil, "override one setting: `STANZA.KEY=VALUE`, like gate.run=enforce")
-	f.StringVar(&g.format, "format", formatTable, "how to print results: table, json or csv")
+	f.StringVar(&g.format, "format", formatTable, "print results as `FORMAT`: table, json or csv")
 	f.BoolVar(&g.quiet, "quiet", false, "print results and errors only")
 	root.AddCommand(
 		triageCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), ledgerCommand(g), reviewCommand(g),
 		cacheCommand(g), gateCommand(g), reportCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
 	)
+	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Short = "explain a command"
+		}
 		wrapUsage(cmd)
 	}
 	return root
 }
 
-func (g *globals) check() error {
-	switch g.format {
-	case formatTable, formatJSON, formatCSV:
+// typos is how many letters of a command may be wrong for the right one to be suggested.
+const typos = 2
+
+func (g *globals) check(cmd *cobra.Command) error {
+	switch {
+	case g.format == formatTable, g.format == formatJSON:
 		return nil
+	case g.format == formatCSV && cmd.Annotations[formatCSV] != "":
+		return nil
+	case g.format == formatCSV:
+		return usage(fmt.Errorf("`%s` has no --format csv (want table or json)", cmd.CommandPath()))
 	}
 	return usage(fmt.Errorf("unknown --format %q (want table, json or csv)", g.format))
+}
+
+// withCSV marks a command that prints CSV too.
+func withCSV(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{formatCSV: "yes"}
+	return cmd
 }
 
 // wrapUsage gives every complaint about arguments the exit code of wrong usage.
@@ -122,7 +140,7 @@ func wrapUsage(cmd *cobra.Command) {
 func group(use, short, example string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Example: example,
-		Args: cobra.ArbitraryArgs,
+		Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: typos,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
@@ -137,7 +155,10 @@ func group(use, short, example string, subs ...*cobra.Command) *cobra.Command {
 func unknownCommand(cmd *cobra.Command, name string) error {
 	err := fmt.Errorf("unknown command %q for %q", name, cmd.CommandPath())
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		return usage(err, fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), strings.Join(near, "`, `")))
+		for i, name := range near {
+			near[i] = fmt.Sprintf("`%s %s`", cmd.CommandPath(), name)
+		}
+		return usage(err, fmt.Sprintf("did you mean %s?", strings.Join(near, " or ")))
 	}
 	return usage(err, fmt.Sprintf("see `%s --help`", cmd.CommandPath()))
 }
@@ -150,5 +171,3 @@ func (g *globals) open() (*state.Deployment, error) {
 	}
 	return d, nil
 }
-
-var errNoCSV = errors.New("--format csv is not for this command (want table or json)")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -15,22 +16,23 @@ import (
 
 func rulesCommand(g *globals) *cobra.Command {
 	return group("rules", "check and test allow-list rules", `  winnow rules check
-  winnow rules test content/rules/vpn.yaml`,
+  winnow rules test --content ./content content/rules/vpn.yaml`,
 		&cobra.Command{
 			Use: "check [PATH...]", Short: "find what is wrong with rule files",
 			Long: `Read rule files or folders of them (default: the content's rules) and say everything that is wrong,
-with file, line, column and the way out. Errors exit with 1; warnings do not.`,
+with file, line, column and the way out. The value lists that rules read are those of the content.
+Exits with 1 when there are errors; warnings do not count.`,
 			Example: `  winnow rules check
-  winnow rules check content/rules --format json`,
+  winnow rules check --content ./content --format json`,
 			RunE: func(_ *cobra.Command, args []string) error { return g.rulesCheck(args) },
 		},
 		&cobra.Command{
 			Use: "test [PATH...]", Short: "run the tests in rule files",
 			Long: `Run the tests that rule files carry: each gives an alert and says whether the rule drops it. A test
 runs through the allow-list's own decision, with expiry, ceiling and window; a shadow rule is tested
-as if it were enforced.`,
+as if it were enforced. Exits with 1 when a test fails.`,
 			Example: `  winnow rules test
-  winnow rules test content/rules/vpn.yaml`,
+  winnow rules test --content ./content content/rules/vpn.yaml`,
 			RunE: func(_ *cobra.Command, args []string) error { return g.rulesTest(args) },
 		},
 	)
@@ -41,6 +43,11 @@ func (g *globals) loadRules(paths []string) (*rules.Set, []*rules.Error, error) 
 	d, err := g.openTools()
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			return nil, nil, usage(err)
+		}
 	}
 	if len(paths) == 0 {
 		paths = d.RulePaths()
@@ -98,29 +105,25 @@ func (g *globals) printProblems(problems []*rules.Error, count int) error {
 			wrong++
 		}
 	}
-	switch g.format {
-	case formatJSON:
-		for _, p := range problems {
+	w := g.styled()
+	for _, p := range problems {
+		if g.format == formatJSON {
 			if err := g.json(problemJSON(p)); err != nil {
 				return err
 			}
+			continue
 		}
-	case formatCSV:
-		return usage(errNoCSV)
-	default:
-		w := g.styled()
-		for _, p := range problems {
-			label := red.Render("error")
-			if p.Warning {
-				label = yellow.Render("warning")
-			}
-			fmt.Fprintf(w, "%s: %s\n\n", label, plain(p.Detail()))
+		label := red.Render("error")
+		if p.Warning {
+			label = yellow.Render("warning")
 		}
+		fmt.Fprintf(w, "%s: %s\n\n", label, plain(p.Detail()))
 	}
+	warnings := things(len(problems)-wrong, "warning", "warnings")
 	if wrong > 0 {
-		return failed("%d errors and %d warnings; %d rules are good", wrong, len(problems)-wrong, count)
+		return failed("%s and %s; %s good", things(wrong, "error", "errors"), warnings, things(count, "rule is", "rules are"))
 	}
-	g.note("%d rules are good, %d warnings", count, len(problems))
+	g.note("%s good, %s", things(count, "rule is", "rules are"), warnings)
 	return nil
 }
 
@@ -161,11 +164,8 @@ func (g *globals) rulesTest(paths []string) error {
 		}
 		t.rows = append(t.rows, []string{mark, plain(r.Rule), plain(r.Test), r.Want, r.Got, plain(r.Why)})
 	}
-	switch g.format {
-	case formatTable:
+	if g.format == formatTable {
 		g.text(t)
-	case formatCSV:
-		return usage(errNoCSV)
 	}
 	var broken []error
 	for _, p := range problems {
@@ -177,8 +177,8 @@ func (g *globals) rulesTest(paths []string) error {
 	case len(broken) > 0:
 		return &exitError{exitFailed, fmt.Errorf("%d tests ran, %d failed, and some rules could not be read:\n%w", len(results), bad, errors.Join(broken...)), nil}
 	case bad > 0:
-		return failed("%d of %d tests failed", bad, len(results))
+		return failed("%d of %s failed", bad, things(len(results), "test", "tests"))
 	}
-	g.note("%d tests of %d rules passed", len(results), len(set.Rules()))
+	g.note("%s of %s passed", things(len(results), "test", "tests"), things(len(set.Rules()), "rule", "rules"))
 	return nil
 }
