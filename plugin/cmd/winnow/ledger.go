@@ -19,14 +19,14 @@ import (
 
 func ledgerCommand(g *globals) *cobra.Command {
 	var history bool
-	export := &cobra.Command{
+	export := withCSV(&cobra.Command{
 		Use: "export", Short: "print the record of every alert", Args: cobra.NoArgs,
 		Long: `Print the current record of every alert, the oldest first, also of those that still lie in the
 spool (as queued). With --history, the records that an alert had before come ahead of its current one.`,
 		Example: `  winnow ledger export --format json > records.ndjson
   winnow ledger export --format csv --state ./try`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.ledgerExport(cmd.Context(), history) },
-	}
+	})
 	export.Flags().BoolVar(&history, "history", false, "also print what each record was before")
 	return group("ledger", "what happened to every alert", `  winnow ledger export --format json
   winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
@@ -57,23 +57,48 @@ func (g *globals) readLedger(ctx context.Context, f func(*state.Deployment, *led
 
 func (g *globals) ledgerExport(ctx context.Context, history bool) error {
 	p := newRecordPrinter(g)
-	return g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
-		ids, err := t.IDs()
-		if err != nil {
+	err := g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
+		if err := p.all(t, history); err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if history {
-				if err := p.before(t, id); err != nil {
-					return err
-				}
-			}
-			if err := p.one(t, id); err != nil {
+		_, err := g.exportSpool(d, &p, t.Find)
+		return err
+	})
+	if errors.Is(err, ledger.ErrNone) {
+		return g.exportUntriaged(&p, err)
+	}
+	return err
+}
+
+// exportUntriaged prints what lies in the spool of a deployment whose worker has never run.
+func (g *globals) exportUntriaged(p *recordPrinter, none error) error {
+	d, err := g.open()
+	if err != nil {
+		return err
+	}
+	n, err := g.exportSpool(d, p, func(winnow.Key) (ledger.Found, error) { return ledger.Found{}, nil })
+	if err == nil && n == 0 {
+		return none
+	}
+	return err
+}
+
+func (p *recordPrinter) all(t *ledger.Tx, history bool) error {
+	ids, err := t.IDs()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if history {
+			if err := p.before(t, id); err != nil {
 				return err
 			}
 		}
-		return g.exportSpool(d, t, &p)
-	})
+		if err := p.one(t, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *recordPrinter) before(t *ledger.Tx, id string) error {
@@ -121,9 +146,6 @@ func readStory(t *ledger.Tx, id string) (story, error) {
 	}
 	s.App, s.Owner, s.Received, s.Fields, s.Warnings = entry.Alert.App, entry.Alert.Owner, entry.Alert.Received, entry.Alert.Fields, entry.Alert.Warnings
 	s.Derived, s.Joined, s.Advice = entry.Derived, entry.Joined, entry.Advice
-	if s.Advice == nil {
-		s.Advice = json.RawMessage("[]")
-	}
 	if s.History, err = t.History(id); err != nil {
 		return s, err
 	}
@@ -131,7 +153,20 @@ func readStory(t *ledger.Tx, id string) (story, error) {
 		return s, err
 	}
 	s.Reviews, err = t.Reviews(id)
+	s.normalize()
 	return s, err
+}
+
+// normalize replaces lists that are not there by empty ones, so that none is printed as null.
+func (s *story) normalize() {
+	s.Warnings, s.History = orEmpty(s.Warnings), orEmpty(s.History)
+	s.Deliveries, s.Reviews = orEmpty(s.Deliveries), orEmpty(s.Reviews)
+	if s.Fields == nil {
+		s.Fields = winnow.Fields{}
+	}
+	if s.Advice == nil {
+		s.Advice = json.RawMessage("[]")
+	}
 }
 
 func (g *globals) ledgerShow(ctx context.Context, id string) error {
@@ -171,7 +206,7 @@ func (g *globals) printStory(d *state.Deployment, s *story) {
 	line("first response", "%s", r.Verdict.Case.FirstResponse)
 	g.printAdvice(line, s.Advice)
 	head("How it was decided")
-	line("gate", "%s: %s %s", r.Proposal.Kind, r.Proposal.Reason, r.Proposal.Rule)
+	line("gate", "%s: %s", r.Proposal.Kind, strings.TrimSpace(string(r.Proposal.Reason)+" "+r.Proposal.Rule))
 	for _, v := range r.Verdict.Votes {
 		line(v.Agent, "%s %d: %s", v.Vote, v.Confidence, v.Reason)
 	}
@@ -182,7 +217,7 @@ func (g *globals) printStory(d *state.Deployment, s *story) {
 	line("derived from", "%s", s.Derived)
 	line("joined", "%s", s.Joined)
 	line("outcome", "%s (%s) by %s, run %s%s", r.Outcome.State, r.Outcome.Reason, r.Outcome.Actor, r.Outcome.Run, wouldBe(r))
-	line("cost", "%s in %d calls", winnow.NanoUSD(r.Cost.MicroUSD*1000), r.Cost.Calls)
+	line("cost", "%s in %s", winnow.NanoUSD(r.Cost.MicroUSD*1000), things(r.Cost.Calls, "call", "calls"))
 	head("Fields")
 	for _, name := range s.Fields.Names() {
 		control := d.Fields.Lookup(r.SearchName, name).Control
@@ -197,7 +232,7 @@ func (g *globals) printAdvice(line func(string, string, ...any), advice json.Raw
 		return
 	}
 	for _, a := range list {
-		line("recommended", "%s %s: %s", a.Kind, a.Target, a.Reason)
+		line("recommended", "%s: %s", strings.TrimSpace(a.Kind+" "+a.Target), a.Reason)
 	}
 }
 
@@ -213,7 +248,7 @@ func (g *globals) printTrail(s *story, head func(string), line func(string, stri
 		line("review", "%s by %s at %s: %s %s", r.Action, r.Actor, r.At.Format(time.RFC3339), r.Disposition, r.Reason)
 	}
 	for _, x := range s.Deliveries {
-		when := "waits, tried " + fmt.Sprint(x.Attempts) + " times: " + x.Error
+		when := "waits, tried " + things(x.Attempts, "time", "times") + strings.TrimRight(": "+x.Error, ": ")
 		if !x.Done.IsZero() {
 			when = "delivered " + x.Done.Format(time.RFC3339) + strings.TrimRight(" "+x.Error, " ")
 		}
@@ -235,46 +270,52 @@ func orDash(s string) string {
 	return s
 }
 
-// exportSpool prints the alerts that lie in the spool and are not in the ledger yet, as queued.
-func (g *globals) exportSpool(d *state.Deployment, t *ledger.Tx, p *recordPrinter) error {
+// exportSpool prints the alerts that lie in the spool and that find does not know, as queued. It
+// returns how many there are.
+func (g *globals) exportSpool(d *state.Deployment, p *recordPrinter, find func(winnow.Key) (ledger.Found, error)) (n int, err error) {
 	entries, err := alertaction.ReadSpool(d.Path("spool"), g.now())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	keys, err := d.Keys()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, e := range entries {
 		rec, err := alertaction.OpenRecord(e.Path)
+		if rec == nil && errors.Is(err, fs.ErrNotExist) {
+			continue // imported meanwhile
+		}
 		if rec == nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // imported meanwhile
-			}
-			return err
+			return n, err
 		}
 		for item, err := range rec.Rows(keys) {
 			if err != nil {
-				return err
+				return n, err
 			}
-			found, err := t.Find(item.Alert.Key)
+			found, err := find(item.Alert.Key)
 			if err != nil {
-				return err
+				return n, err
 			}
 			if found.ID != "" {
 				continue
 			}
-			body, err := json.Marshal(winnow.NewRecord(item.Alert, item.Proposal))
-			if err != nil {
-				return err
-			}
-			if err := p.record(body); err != nil {
-				return err
+			n++
+			if err := p.queued(&item); err != nil {
+				return n, err
 			}
 		}
 	}
-	return nil
+	return n, nil
+}
+
+func (p *recordPrinter) queued(item *alertaction.Item) error {
+	body, err := json.Marshal(winnow.NewRecord(item.Alert, item.Proposal))
+	if err != nil {
+		return err
+	}
+	return p.record(body)
 }

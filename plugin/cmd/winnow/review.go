@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,17 +19,19 @@ import (
 
 func reviewCommand(g *globals) *cobra.Command {
 	var limit int
-	list := &cobra.Command{
+	list := withCSV(&cobra.Command{
 		Use: "list", Short: "what waits for a person", Args: cobra.NoArgs,
 		Long: `List what waits for a person: escalated alerts first, then the review queue, by severity. Alerts
 that repeat one another stand as one group, which one decision settles.`,
 		Example: `  winnow review list
   winnow review list --limit 5 --format json`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.reviewList(cmd.Context(), limit) },
-	}
+	})
 	list.Flags().IntVar(&limit, "limit", 20, "at most `N` groups; 0 shows all")
 	show := &cobra.Command{
 		Use: "show ID", Short: "everything needed to decide about one alert", Args: cobra.ExactArgs(1),
+		Long: `Print everything that is known of one alert, as "winnow ledger show" does: what came in, what the
+analysts said and why, what they recommend, and what was done so far.`,
 		Example: `  winnow review show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return g.ledgerShow(cmd.Context(), args[0]) },
 	}
@@ -37,12 +40,14 @@ that repeat one another stand as one group, which one decision settles.`,
   winnow review correct 01J9ZV3M4T5Q6R7S8T9VAWBXCY --as TruePositive`,
 		list, show,
 		g.decide(review.Approve, "winnow's verdict is right: carry it out", `Carry out the verdict that winnow came to: a benign one closes the alert, a true positive keeps it
-escalated. The whole group is settled, unless --only is given.`),
+escalated. An alert without a verdict, or one that has changed meanwhile, cannot be approved. The whole
+group is settled, unless --only is given.`),
 		g.decide(review.Reject, "winnow's verdict is not right: escalate", `Escalate the alert: its verdict is wrong or not enough. The whole group is settled, unless --only is
 given, and whatever was closed on its verdict is triaged again.`),
-		g.decide(review.Correct, "say what an alert was", `Say what an alert was. A benign disposition closes it, and counts for repeats of it: for a day as a
-cached verdict, and as a benign fact for the same search and entities. Any other takes back what was
-closed on its verdict: those alerts are triaged again.`),
+		g.decide(review.Correct, "say what an alert was", `Say what an alert was. A benign disposition closes it and counts from then on: as a cached verdict for
+repeats ([cache] ttl), and as a benign fact for the same search and entities ([review] fact_ttl). Any
+other takes back what was closed on its verdict: those alerts are triaged again. The whole group is
+settled, unless --only is given.`),
 	)
 }
 
@@ -53,7 +58,7 @@ func (g *globals) decide(action review.Action, short, long string) *cobra.Comman
 		Use: string(action) + " ID", Short: short, Long: long, Args: cobra.ExactArgs(1),
 		Example: fmt.Sprintf("  winnow review %s 01J9ZV3M4T5Q6R7S8T9VAWBXCY --reason \"...\"", action),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d.ID = strings.ToUpper(args[0])
+			d.ID, d.Actor = strings.ToUpper(args[0]), cmp.Or(d.Actor, userName())
 			if as != "" {
 				var err error
 				if d.Disposition, err = winnow.ParseDisposition(as); err != nil {
@@ -64,8 +69,8 @@ func (g *globals) decide(action review.Action, short, long string) *cobra.Comman
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&d.Reason, "reason", "", "why, for whoever reads it later")
-	f.StringVar(&d.Actor, "by", userName(), "who decides")
+	f.StringVar(&d.Reason, "reason", "", "why, as `TEXT` for whoever reads it later")
+	f.StringVar(&d.Actor, "by", "", "the `NAME` of who decides (default: whoever runs this)")
 	f.BoolVar(&d.Only, "only", false, "this alert alone, not the others of its group")
 	if action == review.Correct {
 		cmd.Example = `  winnow review correct 01J9ZV3M4T5Q6R7S8T9VAWBXCY --as BenignPositive --reason "backup job"`
@@ -120,16 +125,19 @@ func (g *globals) reviewList(ctx context.Context, limit int) error {
 
 // reviewDecide hands a decision to the worker, or carries it out when none runs.
 func (g *globals) reviewDecide(ctx context.Context, decision review.Decision) error {
-	body, err := decision.Encode()
-	if err != nil {
+	if _, err := decision.Encode(); err != nil {
 		return usage(err)
 	}
 	d, err := g.open()
 	if err != nil {
 		return err
 	}
-	if err := g.mayDecide(ctx, d, decision); err != nil {
+	if decision.Seq, err = g.decidable(ctx, d, decision.ID); err != nil {
 		return err
+	}
+	body, err := decision.Encode()
+	if err != nil {
+		return usage(err)
 	}
 	lock, err := lockWorker(d)
 	if errors.Is(err, errWorkerRuns) {
@@ -146,20 +154,23 @@ func (g *globals) reviewDecide(ctx context.Context, decision review.Decision) er
 	return g.decideNow(ctx, d, decision)
 }
 
-// mayDecide finds out now what the worker would refuse later.
-func (g *globals) mayDecide(ctx context.Context, d *state.Deployment, decision review.Decision) error {
+// decidable finds out now what the worker would refuse later: it returns the number of the alert's
+// current record, which an approval binds to.
+func (g *globals) decidable(ctx context.Context, d *state.Deployment, id string) (seq int64, err error) {
 	l, err := ledger.OpenReadOnly(ctx, d.Path("ledger.db"))
 	if err != nil {
-		return err
+		return 0, err
 	}
+	defer func() { err = errors.Join(err, l.Close()) }()
 	err = l.View(ctx, func(t *ledger.Tx) error {
-		_, err := t.Record(decision.ID)
+		var err error
+		seq, err = t.Seq(id)
 		return err
 	})
 	if errors.Is(err, ledger.ErrNotFound) {
 		err = usage(err, "`winnow review list` shows what waits")
 	}
-	return errors.Join(err, l.Close())
+	return seq, err
 }
 
 func (g *globals) decideNow(ctx context.Context, d *state.Deployment, decision review.Decision) (err error) {
@@ -182,14 +193,14 @@ func (g *globals) decideNow(ctx context.Context, d *state.Deployment, decision r
 	if g.format == formatJSON {
 		return g.json(map[string]any{"settled": orEmpty(done.Settled), "recalled": orEmpty(done.Recalled)})
 	}
-	g.print("%s: %d alerts settled%s", decision.Action, len(done.Settled),
-		ifAny(len(done.Recalled), ", %d closed on its verdict go back to triage"))
+	g.print("%s: %s settled%s", decision.Action, things(len(done.Settled), "alert", "alerts"),
+		ifAny(len(done.Recalled), ", %d closed on its verdict back to triage"))
 	return nil
 }
 
-func orEmpty(s []string) []string {
+func orEmpty[T any](s []T) []T {
 	if s == nil {
-		return []string{}
+		return []T{}
 	}
 	return s
 }
