@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/intake"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -36,7 +38,7 @@ const triageExample = `  winnow triage alerts.ndjson
 
 func triageCommand(g *globals) *cobra.Command {
 	var model string
-	cmd := &cobra.Command{
+	cmd := withCSV(&cobra.Command{
 		Use: "triage [FILE...]", Short: "judge files of alerts; changes nothing in Splunk", Long: triageHelp, Example: triageExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if model != "offline" {
@@ -44,12 +46,18 @@ func triageCommand(g *globals) *cobra.Command {
 			}
 			return g.triage(cmd.Context(), args)
 		},
-	}
-	cmd.Flags().StringVar(&model, "model", "offline", "who analyses: offline, the built-in analysts")
+	})
+	cmd.Flags().StringVar(&model, "model", "offline", "the `NAME` of who analyses: offline, the built-in analysts")
 	return cmd
 }
 
 func (g *globals) triage(ctx context.Context, files []string) (err error) {
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	if err := checkFiles(files); err != nil {
+		return usage(err)
+	}
 	if g.state == "" {
 		dir, err := os.MkdirTemp("", "winnow-triage-")
 		if err != nil {
@@ -67,15 +75,27 @@ func (g *globals) triage(ctx context.Context, files []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	if len(files) == 0 {
-		files = []string{"-"}
-	}
 	for _, file := range files {
 		if err := r.file(ctx, file); err != nil {
 			return err
 		}
 	}
 	return r.finish(ctx)
+}
+
+// checkFiles finds a file that cannot be read before any is triaged.
+func checkFiles(files []string) error {
+	for _, name := range files {
+		if name == "-" {
+			continue
+		}
+		if info, err := os.Stat(name); err != nil {
+			return err
+		} else if info.IsDir() {
+			return fmt.Errorf("%s is a folder: name the files in it", name)
+		}
+	}
+	return nil
 }
 
 // replay triages files in a state folder of its own. Its clock is the alerts' own: expiry,
@@ -116,14 +136,15 @@ func (g *globals) openReplay(ctx context.Context, d *state.Deployment) (*replay,
 	return r, nil
 }
 
-// claim refuses a ledger that a worker has written, and takes up the clock of an earlier run.
+// claim refuses a folder that a worker or the alert action uses, and takes up the clock of an
+// earlier run.
 func (r *replay) claim(ctx context.Context) error {
 	return r.parts.ledger.Update(ctx, func(t *ledger.Tx) error {
 		clock, err := t.Meta(replayMeta)
 		if err != nil {
 			return err
 		}
-		live, err := t.Any()
+		live, err := r.live(t)
 		if err != nil {
 			return err
 		}
@@ -138,6 +159,19 @@ func (r *replay) claim(ctx context.Context) error {
 		}
 		return t.SetMeta(replayMeta, r.clock.Format(time.RFC3339Nano))
 	})
+}
+
+// live reports whether the folder is a deployment's own: it has alerts, a worker has shown itself
+// there, or something waits for one.
+func (r *replay) live(t *ledger.Tx) (bool, error) {
+	if any, err := t.Any(); err != nil || any {
+		return any, err
+	}
+	if _, err := os.Lstat(r.parts.Path("worker.alive")); !errors.Is(err, fs.ErrNotExist) {
+		return true, err
+	}
+	waiting, err := alertaction.ReadSpool(r.parts.Path("spool"), r.g.now())
+	return len(waiting) > 0, err
 }
 
 func (r *replay) close() error {
@@ -194,9 +228,6 @@ func (r *replay) openFile(name string) (in io.ReadCloser, modified time.Time, si
 		return nil, time.Time{}, 0, err
 	}
 	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s is a folder: name the files in it", name)
-	}
 	if err != nil {
 		_ = f.Close()
 		return nil, time.Time{}, 0, err
@@ -265,11 +296,9 @@ func (r *replay) finish(ctx context.Context) error {
 	if err := r.print.end(); err != nil {
 		return err
 	}
-	if r.g.quiet || r.rows == 0 {
-		return nil
-	}
-	r.g.note("%d rows read, %d new alerts%s", r.rows, r.added, ifAny(r.problems, ", %d rows could not be read and go to a person"))
-	if r.g.format == formatTable {
+	r.g.note("%s read, %s%s", things(r.rows, "row", "rows"), things(r.added, "new alert", "new alerts"),
+		ifAny(r.problems, ", %d could not be read and went to a person"))
+	if r.g.format == formatTable && !r.g.quiet && r.rows > 0 {
 		return r.parts.ledger.View(ctx, func(t *ledger.Tx) error { return r.g.funnel(t, r.parts.Settings, r.g.err) })
 	}
 	return nil
