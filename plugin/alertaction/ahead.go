@@ -51,7 +51,7 @@ func (a *ahead) next() ([]byte, error) {
 	}
 	chunk, ok := <-a.full
 	if !ok {
-		return nil, cmp.Or(a.err, error(fs.ErrClosed))
+		return nil, cmp.Or(a.err, fs.ErrClosed)
 	}
 	a.last = chunk[:cap(chunk)]
 	return chunk, nil

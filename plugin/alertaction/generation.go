@@ -1,6 +1,7 @@
 package alertaction
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,12 +19,13 @@ import (
 // verdicts under it; the action, started after a change, finds none that are older.
 func Generation(d *state.Deployment) (cache.Generation, error) {
 	s := d.Settings
-	text := fmt.Sprintf("%+v\n%+v\n%+v\n%+v\n%+v\n", s.Policy, s.Pipeline, s.Stages, s.Agents, s.Models)
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%+v\n%+v\n%+v\n%+v\n%+v\n", s.Policy, s.Pipeline, s.Stages, s.Agents, s.Models)
 	for _, name := range searches(s) {
 		r := s.Search(name)
-		text += fmt.Sprintf("%q %v %+v\n", name, r.Raw, r.Policy)
+		fmt.Fprintf(&text, "%q %v %+v\n", name, r.Raw, r.Policy)
 	}
-	parts := [][]byte{[]byte(text)}
+	parts := [][]byte{text.Bytes()}
 	for _, path := range generationFiles(d) {
 		data, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
