@@ -162,9 +162,9 @@ func (e *Engine) closeCanary(a *winnow.Alert, rec *winnow.Record) {
 }
 
 func actorOf(an *llm.Analysis) string {
-	for i := len(an.Calls) - 1; i >= 0; i-- {
-		if an.Verdict.Source == winnow.SourceModel && an.Calls[i].Usage.Calls > 0 {
-			return "model:" + an.Calls[i].Model
+	for _, call := range slices.Backward(an.Calls) {
+		if an.Verdict.Source == winnow.SourceModel && call.Usage.Calls > 0 {
+			return "model:" + call.Model
 		}
 	}
 	return string(winnow.SourceOffline)

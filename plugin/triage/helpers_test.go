@@ -59,6 +59,8 @@ type rig struct {
 	engine *Engine
 	broken Analyst // asked in place of the model when not nil
 	sinks  []conf.Sink
+
+	records int // spool records written
 }
 
 func newRig(t testing.TB, set ...string) *rig {

@@ -61,7 +61,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for {
 		busy, err := w.Turn(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // being told to end is no failure
 		}
 		if err != nil {
 			w.Log.Error("turn failed", "err", err)
@@ -243,8 +243,7 @@ const deliveryTries = 150
 
 func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error {
 	now := w.Engine.Now()
-	var kept *ledger.KeptError
-	if errors.As(failure, &kept) {
+	if kept, ok := errors.AsType[*ledger.KeptError](failure); ok {
 		if err := w.Engine.Leave(t, &p.Delivery, kept.By); err != nil {
 			return err
 		}
