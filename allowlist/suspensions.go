@@ -39,7 +39,7 @@ func ReadSuspensions(path string) (*Suspensions, error) {
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read suspensions: %w (a worker writes it anew: run `winnow worker --once`)", err)
+		return nil, fmt.Errorf(`read suspensions: %w (bring it back from a backup; where nothing was ever suspended, write {"rules":{},"verdicts":{}} into it)`, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read suspensions: %w", err)
