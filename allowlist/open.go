@@ -32,6 +32,9 @@ type Config struct {
 	ListShrink float64 // share of a list that may vanish at once
 	Canary     float64
 	Now        time.Time
+
+	// Unproven reads rules without their tests, see [rules.Options]: for the alert action.
+	Unproven bool
 }
 
 // Open reads rules, lists, escalate list and suspensions. The gate can always be used: what could
@@ -45,7 +48,7 @@ func Open(c Config) (*Gate, error) {
 	g := &Gate{Keys: c.Keys, Fields: c.Fields, Canary: c.Canary}
 	var lists, ruleSet, escalate, files problems
 	g.Lists = c.openLists(&lists)
-	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now}
+	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now, Unproven: c.Unproven}
 	var parts sync.WaitGroup
 	parts.Go(func() {
 		var err error

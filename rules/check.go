@@ -21,7 +21,7 @@ func (s *Set) Check() []*Error {
 }
 
 func (s *Set) checkRule(r *Rule) (out []*Error) {
-	if err := r.cond.program().err; err != nil {
+	if err := r.read().program().err; err != nil {
 		out = append(out, r.finding("", "%v", err))
 	}
 	if err := r.ListError(); err != nil {
@@ -39,14 +39,14 @@ func (s *Set) warnings(r *Rule) (out []*Error) {
 		last := r.Expires.AddDate(0, 0, -1).Format(time.DateOnly)
 		warn(r.finding("delete it, or renew it with its reason", "the rule expired on %s", last))
 	}
-	if r.cond.root.op == condLiteral {
-		warn(r.finding("", "the condition is always %v", r.cond.root.value))
+	if r.read().root.op == condLiteral {
+		warn(r.finding("", "the condition is always %v", r.read().root.value))
 	}
-	for _, u := range r.cond.vendor {
+	for _, u := range r.read().vendor {
 		warn(r.at(u, r.finding("if it is spelt right, add it to fields.csv",
 			"field %q is in no table of fields and in no test of the rule", eventName(u.field))))
 	}
-	for _, u := range r.cond.smells {
+	for _, u := range r.read().smells {
 		if s.control(r, u.field) == winnow.ControlAttacker {
 			warn(r.at(u, r.finding(smellHint(u.how), "%s over %s, which an attacker may set", u.how, eventName(u.field))))
 		}

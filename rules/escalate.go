@@ -28,7 +28,8 @@ type Entry struct {
 	Tests           []Test
 	Pos             Position
 
-	cond *condition
+	cond  *condition
+	later *later // instead of cond, in an unproven list
 }
 
 var entryKeys = []string{"id", "description", "when", "techniques", "tests"}
@@ -45,7 +46,7 @@ func LoadEscalate(opts Options, paths ...string) (*Escalate, error) {
 	sum := sha256.New()
 	errs := eachFile(paths, func(path, name string, data []byte) []*Error {
 		hashPart(sum, name, data)
-		r := &ruleReader{document: &document{file: path, data: data}, opts: opts, seen: seen}
+		r := newReader(path, data, opts, seen)
 		e.entries = append(e.entries, r.entries()...)
 		return r.errs
 	})
@@ -86,7 +87,19 @@ func (e *Escalate) Match(a *winnow.Alert) (id string, ok bool) {
 }
 
 // Match reports whether the entry sends the alert to a person.
-func (e *Entry) Match(a *winnow.Alert) bool { return e.cond.program().any(a) }
+func (e *Entry) Match(a *winnow.Alert) bool {
+	c := e.cond
+	if e.later != nil {
+		var err error
+		if c, err = e.later.of(a); c == nil {
+			return err != nil
+		}
+		if c.listError() != nil {
+			return true
+		}
+	}
+	return c.program().any(a)
+}
 
 // Test runs the tests of all entries.
 func (e *Escalate) Test() []TestResult {
@@ -146,17 +159,17 @@ func (r *ruleReader) entry(n *yaml.Node) *Entry {
 		}
 	}
 	for _, key := range []string{"id", "when", "tests"} {
-		if find(pairs, key) == nil {
+		if find(pairs, key) == nil && !(key == "tests" && r.opts.Unproven) {
 			r.fail(n, "", "%s is missing", key)
 		}
 	}
 	rule.Tests = out.Tests
 	r.readWhen(pairs, rule)
-	out.When, out.cond = rule.When, rule.cond
+	out.When, out.cond, out.later = rule.When, rule.cond, rule.later
 	if out.cond != nil && out.cond.listError() != nil {
 		r.fail(n, "", "%v", out.cond.listError())
 	}
-	if len(r.errs) > before || out.cond == nil {
+	if len(r.errs) > before || out.cond == nil && out.later == nil {
 		return nil
 	}
 	r.seen[out.ID] = out.Pos

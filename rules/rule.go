@@ -31,7 +31,8 @@ type Rule struct {
 	Tests       []Test
 	Pos         Position
 
-	cond *condition
+	cond  *condition
+	later *later // instead of cond, in an unproven set
 }
 
 // InScope reports whether the rule speaks of the alerts of a search. The name must come from
@@ -53,18 +54,37 @@ func (r *Rule) InScope(searchName string) bool {
 // or window. With an error the rule does not match; [Rule.ListError] is one of them. The condition
 // is compiled on first use.
 func (r *Rule) Match(a *winnow.Alert) (bool, error) {
-	if err := r.cond.listError(); err != nil {
+	c := r.cond
+	if r.later != nil {
+		var err error
+		if c, err = r.later.of(a); c == nil {
+			return false, err
+		}
+	}
+	if err := c.listError(); err != nil {
 		return false, err
 	}
-	return r.cond.program().every(a)
+	return c.program().every(a)
 }
 
 // ListError says why a list that the rule reads cannot be trusted: missing, unreadable, empty or
 // shrunk. Such a rule matches nothing. nil when all is well.
-func (r *Rule) ListError() error { return r.cond.listError() }
+func (r *Rule) ListError() error { return r.read().listError() }
 
 // Fields returns the names of the event fields that the condition reads, sorted.
-func (r *Rule) Fields() []string { return r.cond.fieldNames() }
+func (r *Rule) Fields() []string { return r.read().fieldNames() }
 
 // Lists returns the names of the lists that the condition reads, in the order they are written.
-func (r *Rule) Lists() []string { return r.cond.listNames() }
+func (r *Rule) Lists() []string { return r.read().listNames() }
+
+// read returns the condition, empty when it could not be read.
+func (r *Rule) read() *condition {
+	if r.later == nil {
+		return r.cond
+	}
+	r.later.once.Do(func() { r.later.cond, r.later.err = r.later.read() })
+	if r.later.cond == nil {
+		return &condition{}
+	}
+	return r.later.cond
+}

@@ -22,6 +22,10 @@ type Options struct {
 	Fields *winnow.FieldTable // names that conditions may use; nil knows none
 	Lists  *Lists             // nil when there are no lists
 	Now    time.Time          // expires is at most one year after it; must be set
+
+	// Unproven leaves out what only serves a rule's author: its tests, and whether the fields it
+	// names are known. It is for the alert action, which merely proposes.
+	Unproven bool
 }
 
 // Set is a set of rules in the order of their files. It is immutable and safe for concurrent use.
@@ -52,7 +56,7 @@ func Load(opts Options, paths ...string) (*Set, error) {
 	seen := map[string]Position{}
 	errs := eachFile(paths, func(path, name string, data []byte) []*Error {
 		hashPart(sum, name, data)
-		r := &ruleReader{document: &document{file: path, data: data}, opts: opts, seen: seen}
+		r := newReader(path, data, opts, seen)
 		s.rules = append(s.rules, r.read()...)
 		return r.errs
 	})

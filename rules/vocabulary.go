@@ -14,6 +14,7 @@ type vocabulary struct {
 	tested        map[string]bool // fields that the rule's own tests set
 	lists         *Lists
 	compareFields bool
+	unproven      bool // every name of a field is taken
 }
 
 // alertFields are the names after "alert.".
@@ -25,7 +26,7 @@ var functions = []string{
 }
 
 func (v *vocabulary) knows(field string) bool {
-	return v.tested[field] || v.fields != nil && v.fields.Known(field)
+	return v.unproven || v.tested[field] || v.fields != nil && v.fields.Known(field)
 }
 
 // near returns the known field that a misspelt one most likely means.

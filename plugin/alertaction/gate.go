@@ -50,7 +50,7 @@ func (g allowGate) Err() error { return g.verdicts.Err() }
 // switch and cache snapshot. The gate is never nil; the error joins all that could not be read, see
 // [allowlist.Open].
 func OpenGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (Gate, error) {
-	g, err := OpenAllowlist(d, keys, now)
+	g, err := openAllowlist(d, keys, now, true)
 	verdicts := openCache(d)
 	g.Cache = verdicts
 	if !d.Alive(now) {
@@ -59,9 +59,15 @@ func OpenGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (Gate, erro
 	return allowGate{g, verdicts}, err
 }
 
-// OpenAllowlist is OpenGate without cached verdicts: the worker has its own.
+// OpenAllowlist is OpenGate for the worker, which confirms drops: it has its own cached verdicts,
+// and takes no rule whose tests or field names are out of order.
 func OpenAllowlist(d *state.Deployment, keys *winnow.Keys, now time.Time) (*allowlist.Gate, error) {
+	return openAllowlist(d, keys, now, false)
+}
+
+func openAllowlist(d *state.Deployment, keys *winnow.Keys, now time.Time, unproven bool) (*allowlist.Gate, error) {
 	g, err := allowlist.Open(allowlist.Config{
+		Unproven:  unproven,
 		RulePaths: d.RulePaths(), ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
 		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
 		Trusted: d.Trusted, TrustAlso: []string{d.Path("cache.snapshot")},
