@@ -136,6 +136,21 @@ func TestLeaseHidesUntilItExpires(t *testing.T) {
 	}
 }
 
+func TestReleaseGivesBackWhatADeadWorkerHeld(t *testing.T) {
+	q := newTester(t)
+	q.push(item("a", winnow.SeverityLow, 0), item("b", winnow.SeverityLow, 0), item("c", winnow.SeverityLow, 0))
+	q.lease(noon, noon.Add(time.Hour), 3)
+	again := noon.Add(time.Minute)
+	q.do(func(t *ledger.Tx) error {
+		return errors.Join(queue.Retry(t.Context(), t.Conn(), "b", "busy", again), queue.Done(t.Context(), t.Conn(), "c"),
+			queue.Release(t.Context(), t.Conn()))
+	})
+	got := q.lease(noon, noon.Add(time.Hour), 9)
+	if ids(got) != "a" || got[0].Attempts != 2 {
+		t.Errorf("handed out %+v, want a alone: b is not due and c is done", got)
+	}
+}
+
 func TestDoneTakesOut(t *testing.T) {
 	q := newTester(t)
 	q.push(item("a", winnow.SeverityLow, 0), item("b", winnow.SeverityLow, 0))
@@ -199,6 +214,7 @@ func TestBrokenConnectionIsAnErrorThatNamesTheStep(t *testing.T) {
 	for step, f := range map[string]func(*ledger.Tx) error{
 		"push a":  func(tx *ledger.Tx) error { return queue.Push(ctx, tx.Conn(), item("a", winnow.SeverityLow, 0)) },
 		"lease":   func(tx *ledger.Tx) error { _, err := queue.Lease(ctx, tx.Conn(), noon, noon, 1); return err },
+		"release": func(tx *ledger.Tx) error { return queue.Release(ctx, tx.Conn()) },
 		"done a":  func(tx *ledger.Tx) error { return queue.Done(ctx, tx.Conn(), "a") },
 		"retry a": func(tx *ledger.Tx) error { return queue.Retry(ctx, tx.Conn(), "a", "", noon) },
 		"list":    func(tx *ledger.Tx) error { _, err := queue.List(ctx, tx.Conn(), 1); return err },
