@@ -61,8 +61,10 @@ func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, 
 	return e.post(t, entry, rec, seq)
 }
 
-// post puts what the sinks have to be told into the outbox.
+// post puts what the sinks have to be told into the outbox. A notable that is written now tells of
+// this outcome itself: only later ones update it.
 func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq int64) error {
+	written := false
 	for _, sink := range e.Sinks {
 		kind, commentOnly := e.tell(sink, entry, rec)
 		if kind == "" {
@@ -75,14 +77,13 @@ func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq
 		if err := t.Post(d, e.Now()); err != nil {
 			return err
 		}
-		if kind == ledger.DeliverNotable {
-			if err := t.SetNotable(rec.ID); err != nil {
-				return err
-			}
-			entry.Notable = true
-		}
+		written = written || kind == ledger.DeliverNotable
 	}
-	return nil
+	if !written {
+		return nil
+	}
+	entry.Notable = true
+	return t.SetNotable(rec.ID)
 }
 
 // tell says what a sink has to hear of an outcome; "" is nothing. Every outcome is an event. A

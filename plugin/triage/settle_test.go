@@ -110,6 +110,29 @@ func TestWhoIsTold(t *testing.T) {
 	}
 }
 
+// What survives is told by its notable and by winnow's own event; nothing updates what is just
+// being written.
+func TestANotableTellsItsOwnOutcome(t *testing.T) {
+	r := newRig(t, "gate.place=owner")
+	r.model.disposition = "Undetermined"
+	rec := r.triage(r.alert("0"))
+	kinds := func() (out []ledger.DeliveryKind) {
+		for _, d := range r.sent() {
+			out = append(out, d.Kind)
+		}
+		slices.Sort(out)
+		return out
+	}
+	if diff := cmp.Diff([]ledger.DeliveryKind{ledger.DeliverEvent, ledger.DeliverNotable}, kinds()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	r.settle(rec.ID, winnow.BenignPositive, winnow.StateClosed)
+	want := []ledger.DeliveryKind{ledger.DeliverEvent, ledger.DeliverEvent, ledger.DeliverNotable, ledger.DeliverUpdate}
+	if diff := cmp.Diff(want, kinds()); diff != "" {
+		t.Errorf("after a person decided: -want +got:\n%s", diff)
+	}
+}
+
 // However often an alert changes, winnow writes one notable at most.
 func TestNoSecondNotable(t *testing.T) {
 	r := newRig(t, "gate.place=owner")
