@@ -1,9 +1,11 @@
 package allowlist
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -47,11 +49,17 @@ func ReadSuspensions(path string) (*Suspensions, error) {
 	return ParseSuspensions(path, data)
 }
 
-// ParseSuspensions reads the file's text. Both lists must be present, so that a cut or foreign
-// JSON file is not taken for an empty one.
+// ParseSuspensions reads the file's text. Both lists must be present and nothing else, so that a cut
+// or foreign JSON file, or one with a slip of the pen, is not taken for an empty one.
 func ParseSuspensions(path string, data []byte) (*Suspensions, error) {
 	var s Suspensions
-	if err := json.Unmarshal(data, &s); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&s)
+	if _, more := dec.Token(); err == nil && !errors.Is(more, io.EOF) {
+		err = errors.New("there is more after its end")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read suspensions: %s: %w", path, err)
 	}
 	if s.Rules == nil || s.Verdicts == nil {
