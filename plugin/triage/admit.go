@@ -3,6 +3,7 @@ package triage
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/cache"
@@ -35,59 +36,90 @@ func (e *Engine) Admit(t *ledger.Tx, row Row) (Admitted, error) {
 		return Admitted{}, err
 	}
 	if found.ID != "" {
-		return Admitted{ID: found.ID, Duplicate: true}, nil
+		return e.duplicate(t, &row, found.ID)
 	}
-	if a.Adhoc {
-		if again, err := e.again(t, a); err != nil || again.ID != "" {
-			return again, err
-		}
+	own, err := e.ownID(t, a)
+	if err != nil {
+		return Admitted{}, err
+	}
+	if a.Adhoc && own != "" {
+		return e.again(t, own)
 	}
 	if found.Clashes > 0 {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%d other rows claim sid %q rid %q with other content", found.Clashes, a.Key.SID, a.Key.RID))
 	}
 	entry := ledger.Entry{Alert: *a, Key: cache.KeyOf(e.Keys, e.Fields, a), Notable: row.Notable}
 	rec := winnow.NewRecord(a, row.Proposal)
-	return e.admitNew(t, entry, rec)
+	return e.admitNew(t, entry, rec, own)
 }
 
-// again handles a person's request to triage an alert that the ledger has: its row, recognised by
-// sid and rid or by winnow's own id, goes back into the queue.
-func (e *Engine) again(t *ledger.Tx, a *winnow.Alert) (Admitted, error) {
-	id, err := e.ownID(t, a)
-	if err == nil && id == "" {
-		id, err = t.FindRow(a.Key.SID, a.Key.RID)
+// duplicate handles a row that the ledger has to the letter. Nothing of it changes, but when the
+// action has written a notable for this delivery, none may be added; and a person who asks for
+// the row gets it triaged again.
+func (e *Engine) duplicate(t *ledger.Tx, row *Row, id string) (Admitted, error) {
+	if row.Notable {
+		if err := t.SetNotable(id); err != nil {
+			return Admitted{}, err
+		}
 	}
-	if err != nil || id == "" {
-		return Admitted{}, err
+	if row.Alert.Adhoc {
+		return e.again(t, id)
 	}
+	return Admitted{ID: id, Duplicate: true}, nil
+}
+
+// again handles a person's request to triage an alert that the ledger has. Only the same row, or
+// winnow's own event about it, refers to one: sid and rid in a row are text that anybody can write.
+func (e *Engine) again(t *ledger.Tx, id string) (Admitted, error) {
 	return Admitted{ID: id, Queued: true}, e.Requeue(t, id, winnow.ReasonAdhoc, "a person asked for it")
 }
 
-// ownID returns the alert that winnow itself wrote this row about, if its signed id says so and
-// the ledger knows it.
+// ownID returns the alert that winnow itself wrote this row about: every signed id in it is
+// genuine and of one alert that the ledger knows, and the row names that alert's sid and rid, as
+// winnow's events do. A genuine id that was copied into another row does not make it winnow's.
 func (e *Engine) ownID(t *ledger.Tx, a *winnow.Alert) (string, error) {
+	own := ""
 	for _, signed := range a.Fields["winnow_id"] {
 		id, ok := e.Keys.Verify(signed)
-		if !ok {
-			continue
+		if !ok || own != "" && own != id {
+			return "", nil
 		}
-		if has, err := t.Has(id); err != nil || has {
-			return id, err
-		}
+		own = id
 	}
-	return "", nil
+	if own == "" {
+		return "", nil
+	}
+	stored, err := t.Alert(own)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil || !names(a, stored.Alert.Key) {
+		return "", err
+	}
+	return own, nil
 }
 
-func (e *Engine) admitNew(t *ledger.Tx, entry ledger.Entry, rec winnow.Record) (Admitted, error) {
+// names reports whether a row names a sid and rid as winnow's own events do: a notable in
+// orig_sid and orig_rid (which an ad-hoc run has as its key), an outcome in sid and rid.
+func names(a *winnow.Alert, k winnow.Key) bool {
+	has := func(sid, rid string) bool {
+		return slices.Equal(a.Fields[sid], []string{k.SID}) && slices.Equal(a.Fields[rid], []string{k.RID})
+	}
+	return has("orig_sid", "orig_rid") || has("sid", "rid") || a.Key.SID == k.SID && a.Key.RID == k.RID
+}
+
+func (e *Engine) admitNew(t *ledger.Tx, entry ledger.Entry, rec winnow.Record, own string) (Admitted, error) {
 	a := &entry.Alert
 	out := Admitted{ID: a.ID}
-	if own, err := e.ownID(t, a); err != nil {
-		return out, err
-	} else if own != "" && e.forgery(a) == nil {
+	if own != "" {
 		e.decideOwn(&rec, own)
 		return out, e.settleNew(t, entry, rec)
 	}
-	if rec.Proposal.Kind == winnow.ProposeDrop && e.dropHolds(a, &rec) {
+	taint, err := e.forgery(t, a)
+	if err != nil {
+		return out, err
+	}
+	if rec.Proposal.Kind == winnow.ProposeDrop && e.dropHolds(a, &rec, taint != nil) {
 		e.decideDrop(a, &rec)
 		return out, e.settleNew(t, entry, rec)
 	}
@@ -111,9 +143,9 @@ func (e *Engine) decideOwn(rec *winnow.Record, own string) {
 
 // dropHolds asks the rule again. When it does not cover the alert any more, or only as a canary,
 // the record says so and the alert is queued.
-func (e *Engine) dropHolds(a *winnow.Alert, rec *winnow.Record) bool {
+func (e *Engine) dropHolds(a *winnow.Alert, rec *winnow.Record, tainted bool) bool {
 	why := e.Gate.Confirm(a, rec.Proposal)
-	if e.forgery(a) != nil && why != winnow.ReasonEscalateList {
+	if tainted && why != winnow.ReasonEscalateList {
 		why = winnow.ReasonTaint
 	}
 	switch why {
@@ -156,7 +188,9 @@ func (e *Engine) Requeue(t *ledger.Tx, id string, reason winnow.Reason, cause st
 	}
 	before := rec.Outcome.State
 	rec.Verdict = winnow.Verdict{}
-	rec.Proposal.Kind, rec.Proposal.Reason = winnow.ProposePass, reason
+	if rec.Proposal.Kind != winnow.ProposeEscalate {
+		rec.Proposal.Kind, rec.Proposal.Reason = winnow.ProposePass, reason
+	}
 	rec.Outcome = winnow.Outcome{
 		State: winnow.StateQueued, Reason: reason, Actor: "winnow", Run: rec.Outcome.Run, Time: e.Now().UTC(),
 	}

@@ -50,7 +50,7 @@ func TestOwnEventsAreLeftAlone(t *testing.T) {
 	r := newRig(t)
 	first := r.triage(r.alert("0"))
 	asked := r.model.questions()
-	own := r.alert("1", "winnow_id", r.keys.Sign(first.ID))
+	own := r.alert("1", "winnow_id", r.keys.Sign(first.ID), "orig_sid", first.SID, "orig_rid", first.RID)
 	rec := r.dispose(Row{Alert: own, Proposal: drops}) // whatever the gate said
 	want(t, rec, winnow.StateLeft, winnow.ReasonOwn)
 	if rec.Outcome.Would != winnow.StateLeft || rec.Verdict.Source != winnow.SourceNone {
@@ -76,12 +76,13 @@ func TestForgedIDsAreNeverClosed(t *testing.T) {
 	genuine := r.keys.Sign(known.ID)
 	flipped := genuine[:len(genuine)-1] + string("0123456789abcdef"[(strings.IndexByte("0123456789abcdef", genuine[len(genuine)-1])+1)%16])
 	for name, ids := range map[string][]string{
-		"made up":               {"01J00000000000000000000000-00"},
-		"bare":                  {known.ID},
-		"one digit off":         {flipped},
-		"an empty one":          {"-"},
-		"a forged one beside":   {genuine, flipped},
-		"a forged one in front": {flipped, genuine},
+		"made up":                   {"01J00000000000000000000000-00"},
+		"bare":                      {known.ID},
+		"one digit off":             {flipped},
+		"an empty one":              {"-"},
+		"a forged one beside":       {genuine, flipped},
+		"a forged one in front":     {flipped, genuine},
+		"one copied from a notable": {genuine},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, p := range []winnow.Proposal{passes, drops, {Kind: winnow.ProposeCached, Reason: winnow.ReasonCached}} {
@@ -109,17 +110,91 @@ func TestSignedIDsOfUnknownAlertsAreTriaged(t *testing.T) {
 	}
 }
 
+// A row that only claims another's sid and rid is an alert of its own: it neither disappears into
+// the other, nor takes it out of its case.
+func TestAskedForRowsDoNotHijackOthers(t *testing.T) {
+	r := newRig(t)
+	victim := r.triage(r.alert("7", "note", "mimikatz"))
+	want(t, victim, winnow.StateEscalated, winnow.ReasonHighRisk)
+	ask := r.alert("7", "msg", "evil", "orig_sid", victim.SID, "orig_rid", victim.RID)
+	ask.Adhoc = true
+	done := r.admit(Row{Alert: ask, Proposal: passes})
+	if done.ID == victim.ID || done.Duplicate {
+		t.Fatalf("the row disappeared into %s", victim.ID)
+	}
+	if rec := r.record(victim.ID); rec.Outcome != victim.Outcome {
+		t.Errorf("the other alert is now %+v", rec.Outcome)
+	}
+}
+
+// Whoever asks again for an alert that was escalated, or that a person decided, can raise it only.
+func TestAskingAgainNeverClosesWhatWasEscalated(t *testing.T) {
+	r := newRig(t)
+	second := r.alert("1", "user", "erin", "note", "mimikatz")
+	rec := r.triage(second)
+	want(t, rec, winnow.StateEscalated, winnow.ReasonHighRisk)
+	second.Adhoc = true
+	r.admit(Row{Alert: second, Proposal: passes})
+	r.turn()
+	if rec = r.record(rec.ID); rec.Outcome.State == winnow.StateClosed {
+		t.Errorf("closed after a person asked again: %+v", rec.Outcome)
+	}
+}
+
+// The escalate list is asked for every alert, not only for those that the action wants to drop.
+func TestEscalateListBindsEveryProposal(t *testing.T) {
+	r := newRig(t)
+	for _, p := range []winnow.Proposal{passes, drops, {Kind: winnow.ProposePass, Reason: winnow.ReasonUndecided}, {Kind: winnow.ProposeCached, Reason: winnow.ReasonCached}} {
+		a := r.alert("e"+string(p.Kind)+string(p.Reason), "user", "ann", "process", "vssadmin.exe delete shadows /all /quiet")
+		rec := r.dispose(Row{Alert: a, Proposal: p})
+		if rec.Outcome.State != winnow.StateEscalated {
+			t.Errorf("proposed %s: %s, %s", p.Kind, rec.Outcome.State, rec.Outcome.Reason)
+		}
+	}
+}
+
+// A second delivery for which the action had to write the notable itself must not lead to another.
+func TestDuplicateRemembersTheActionsNotable(t *testing.T) {
+	r := newRig(t)
+	row := Row{Alert: r.alert("0"), Proposal: passes}
+	first := r.admit(row)
+	row.Notable = true
+	if again := r.admit(row); !again.Duplicate {
+		t.Fatalf("admitted again: %+v", again)
+	}
+	r.view(func(tx *ledger.Tx) error {
+		e, err := tx.Alert(first.ID)
+		if !e.Notable {
+			t.Error("the notable that the action wrote is forgotten")
+		}
+		return err
+	})
+}
+
+// A row that could not be read as the search wrote it is judged, and never closed.
+func TestRowsInDisorderAreNeverClosed(t *testing.T) {
+	r := newRig(t)
+	for _, reason := range []winnow.Reason{winnow.ReasonResultsUnread, winnow.ReasonRecordUnread} {
+		rec := r.dispose(Row{Alert: r.alert(string(reason)), Proposal: winnow.Proposal{Kind: winnow.ProposePass, Reason: reason}})
+		if rec.Outcome.State != winnow.StateInReview {
+			t.Errorf("%s: %+v", reason, rec.Outcome)
+		}
+	}
+}
+
 // A person who asks again gets a new triage of the same alert, never a second alert or a drop.
 func TestAdhocTriagesAgain(t *testing.T) {
 	r := newRig(t)
 	covered := r.triage(r.alert("0", "user", "ann"))
 	want(t, covered, winnow.StateClosed, winnow.ReasonRule)
+	notable := r.alert("0", "user", "ann", "orig_sid", covered.SID, "orig_rid", covered.RID, "winnow_id", r.keys.Sign(covered.ID))
+	notable.Key.Host = "elsewhere"
 	for name, ask := range map[string]winnow.Alert{
-		"by sid and rid":       r.alert("0", "user", "ann", "note", "from the notable"),
-		"by winnow's own mark": r.alert("other", "user", "ann", "winnow_id", r.keys.Sign(covered.ID)),
+		"the same row":         r.alert("0", "user", "ann"),
+		"winnow's own notable": notable,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ask.Adhoc, ask.Key.Host = true, "elsewhere"
+			ask.Adhoc = true
 			done := r.admit(Row{Alert: ask, Proposal: drops})
 			if done.ID != covered.ID || done.Duplicate || !done.Queued {
 				t.Fatalf("admitted %+v, want %s queued", done, covered.ID)

@@ -20,6 +20,7 @@ type work struct {
 	rec    winnow.Record
 	forced winnow.Reason // it goes to a person whatever the analysts say
 	detail string        // why it does, for that person
+	raise  bool          // it may be raised, not closed
 	taint  []string
 
 	settled  bool
@@ -38,9 +39,17 @@ func (e *Engine) prepare(t *ledger.Tx, id string) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
+	history, err := t.History(id)
+	if err != nil {
+		return nil, err
+	}
 	entry.Links = ledger.Links{}
-	w := &work{entry: entry, rec: rec, taint: e.forgery(&entry.Alert)}
+	w := &work{entry: entry, rec: rec}
+	if w.taint, err = e.forgery(t, &entry.Alert); err != nil {
+		return nil, err
+	}
 	w.forced, w.detail = e.forced(&w.entry.Alert, &w.rec)
+	w.raise = w.taint != nil || unread(rec.Proposal) || spokenFor(history)
 	if w.settled, err = e.cheap(t, w); err != nil || !w.settled {
 		return w, err
 	}
@@ -57,7 +66,7 @@ func (e *Engine) cheap(t *ledger.Tx, w *work) (bool, error) {
 		e.join(&w.entry, &w.rec, first)
 		return true, nil
 	}
-	return w.forced == "" && w.taint == nil && e.closeFromCache(&w.entry, &w.rec), nil
+	return w.forced == "" && !w.raise && e.closeFromCache(&w.entry, &w.rec), nil
 }
 
 // joinable returns the open alert that this one may join, or nil. What goes to a person whatever
@@ -110,8 +119,14 @@ func (e *Engine) conclude(w *work) error {
 	if w.detail != "" {
 		w.rec.Verdict.Case.Why = strings.TrimSpace(w.detail + " " + an.Verdict.Case.Why)
 	}
-	state, reason := judge(a, an, w.forced, e.search(a.SearchName).Policy)
-	if state == winnow.StateInReview && e.canaryHolds(a, &w.rec) {
+	policy := e.search(a.SearchName).Policy
+	state, reason := judge(a, an, w.forced, policy)
+	switch {
+	case state == winnow.StateClosed && e.Gate.Blind != "" && e.Gate.Blind != winnow.ReasonGateOff:
+		state, reason = raise(a, e.Gate.Blind, policy)
+	case state == winnow.StateClosed && w.raise:
+		state, reason = raise(a, winnow.ReasonRaiseOnly, policy)
+	case state == winnow.StateInReview && !w.raise && e.canaryHolds(a, &w.rec, an):
 		e.closeCanary(a, &w.rec)
 		return nil
 	}
@@ -119,19 +134,42 @@ func (e *Engine) conclude(w *work) error {
 	return nil
 }
 
-// canaryHolds reports whether the alert is a sampled drop whose rule still covers it.
-func (e *Engine) canaryHolds(a *winnow.Alert, rec *winnow.Record) bool {
-	return rec.Proposal.Reason == winnow.ReasonCanary && e.Gate.Confirm(a, rec.Proposal) == winnow.ReasonCanary
+// unread reports whether a row was not read as the search wrote it: whatever it seems to say, it
+// may not be closed on that.
+func unread(p winnow.Proposal) bool {
+	return p.Reason == winnow.ReasonResultsUnread || p.Reason == winnow.ReasonRecordUnread
+}
+
+// spokenFor reports whether an alert that is triaged again was escalated before, or decided by a
+// person: whoever asks again may raise it, not close it.
+func spokenFor(history []winnow.Record) bool {
+	return slices.ContainsFunc(history, func(r winnow.Record) bool {
+		return r.Outcome.State == winnow.StateEscalated || r.Outcome.Would == winnow.StateEscalated || r.Verdict.Source == winnow.SourcePerson
+	})
+}
+
+// canaryHolds reports whether the alert is a sampled drop whose rule still covers it, and nobody
+// who looked at the sample believes it to be more than the rule says.
+func (e *Engine) canaryHolds(a *winnow.Alert, rec *winnow.Record, an *llm.Analysis) bool {
+	suspected := an.Verdict.Disposition == winnow.TruePositive || len(an.Verdict.Taint) > 0 || an.Objected(winnow.ReasonSplitVote) ||
+		slices.ContainsFunc(an.Verdict.Votes, func(v winnow.Vote) bool {
+			return v.Vote == winnow.VoteMalicious || v.Vote == winnow.VoteSuspicious
+		})
+	return !suspected && rec.Proposal.Reason == winnow.ReasonCanary && e.Gate.Confirm(a, rec.Proposal) == winnow.ReasonCanary
 }
 
 // forced says why an alert goes to a person whatever anybody believes of it, in a word and in a
 // sentence; "" when it does not.
 func (e *Engine) forced(a *winnow.Alert, rec *winnow.Record) (reason winnow.Reason, detail string) {
 	switch p := rec.Proposal; {
-	case isLoss(p.Reason):
+	case isLoss(p):
 		return p.Reason, "Rows of this search were never seen by winnow."
 	case p.Kind == winnow.ProposeEscalate:
 		return p.Reason, e.describe(p.Rule)
+	}
+	// The action may not have asked the list: it ran out of time, or the list has changed since.
+	if id, ok := e.Gate.Escalate.Match(a); ok {
+		return winnow.ReasonEscalateList, e.describe(id)
 	}
 	if risk := e.highRiskIn(a); risk != "" {
 		return winnow.ReasonHighRisk, "Always for a person: " + risk + "."
@@ -149,16 +187,19 @@ func (e *Engine) describe(id string) string {
 	return "Escalate list: " + id + "."
 }
 
-// isLoss reports whether a proposal's reason stands for rows that were never seen.
-func isLoss(r winnow.Reason) bool {
-	return r == winnow.ReasonTruncated || r == winnow.ReasonResultsUnread || r == winnow.ReasonRecordUnread
+// isLoss reports whether a proposal is that of an alert which stands for rows that were never
+// seen. A row that was seen, but not in good order, has the same reasons and passes.
+func isLoss(p winnow.Proposal) bool {
+	return p.Kind == winnow.ProposeEscalate &&
+		(p.Reason == winnow.ReasonTruncated || p.Reason == winnow.ReasonResultsUnread || p.Reason == winnow.ReasonRecordUnread)
 }
 
 // closeCanary closes a sampled drop by its rule after all: the analysts did not find it
 // malicious, and what they cannot tell stays as the rule said.
 func (e *Engine) closeCanary(a *winnow.Alert, rec *winnow.Record) {
-	cost := rec.Cost
+	seen, cost := rec.Verdict, rec.Cost
 	e.decideDrop(a, rec)
+	rec.Verdict.Votes, rec.Verdict.Techniques, rec.Verdict.Evidence = seen.Votes, seen.Techniques, seen.Evidence
 	rec.Cost, rec.Outcome.Reason = cost, winnow.ReasonCanary
 }
 
@@ -171,15 +212,17 @@ func actorOf(an *llm.Analysis) string {
 	return string(winnow.SourceOffline)
 }
 
-// forgery taints an alert that carries a winnow_id which this deployment did not sign: somebody
-// tries to pass for winnow.
-func (e *Engine) forgery(a *winnow.Alert) []string {
-	for _, signed := range a.Fields["winnow_id"] {
-		if _, ok := e.Keys.Verify(signed); !ok {
-			return []string{"forged:winnow_id"}
-		}
+// forgery taints an alert that carries a winnow_id and is not winnow's own event: somebody tries
+// to pass for winnow, with an id that this deployment did not sign or with one of another alert.
+func (e *Engine) forgery(t *ledger.Tx, a *winnow.Alert) ([]string, error) {
+	if len(a.Fields["winnow_id"]) == 0 {
+		return nil, nil
 	}
-	return nil
+	own, err := e.ownID(t, a)
+	if err != nil || own != "" {
+		return nil, err
+	}
+	return []string{"forged:winnow_id"}, nil
 }
 
 func llmPolicy(p conf.Policy) llm.Policy {

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/winnow-soc/winnow"
@@ -12,6 +13,9 @@ import (
 // written first, so that the alert action stops using the verdict at once and also if this
 // transaction fails: too little is closed then, never too much.
 func (e *Engine) Revoke(t *ledger.Tx, id, by, reason string) error {
+	if e.Gate.Suspensions == nil {
+		return errors.New("revoke the verdict on " + id + ": the suspensions file cannot be read, and is not replaced: bring it back first (see `winnow doctor`)")
+	}
 	s := e.Gate.Suspensions.Clone()
 	s.Verdicts[id] = allowlist.Suspension{By: by, At: e.Now().UTC(), Reason: reason}
 	if err := e.Suspend(s); err != nil {

@@ -114,7 +114,7 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 // the one that tells of them.
 func (e *Engine) stands(entry *ledger.Entry, rec *winnow.Record) bool {
 	beside := e.search(rec.SearchName).Place == winnow.PlaceBeside
-	if isLoss(rec.Proposal.Reason) && rec.Outcome.Run == winnow.RunEnforce {
+	if isLoss(rec.Proposal) && rec.Outcome.Run == winnow.RunEnforce {
 		beside = false
 	}
 	return beside || entry.Notable || entry.Alert.Adhoc

@@ -92,7 +92,7 @@ func TestWhoIsTold(t *testing.T) {
 		rec := winnow.NewRecord(&entry.Alert, passes)
 		rec.Outcome.State, rec.Outcome.Run = c.state, c.run
 		if c.loss {
-			rec.Proposal.Reason = winnow.ReasonTruncated
+			rec.Proposal.Kind, rec.Proposal.Reason = winnow.ProposeEscalate, winnow.ReasonTruncated
 		}
 		got := told{}
 		for _, s := range []struct {
