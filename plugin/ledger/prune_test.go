@@ -74,9 +74,9 @@ func TestPruneForgetsOldFactsAndVerdicts(t *testing.T) {
 	update(t, l, func(tx *Tx) error {
 		return errors.Join(
 			tx.AddPrecedent("S", "old", "A", noon.Add(-91*day)), tx.AddPrecedent("S", "new", "B", noon.Add(-90*day)),
-			tx.PutVerdict(cache.Key{1}, entryFor("gone", noon.Add(-day-time.Second))),
-			tx.PutVerdict(cache.Key{2}, entryFor("grace", noon.Add(-day+time.Second))),
-			tx.PutVerdict(cache.Key{3}, entryFor("valid", noon.Add(time.Second))))
+			tx.PutVerdict(cache.Key{1}, entryFor("gone", noon.Add(-day-time.Second)), cache.Generation{}),
+			tx.PutVerdict(cache.Key{2}, entryFor("grace", noon.Add(-day+time.Second)), cache.Generation{}),
+			tx.PutVerdict(cache.Key{3}, entryFor("valid", noon.Add(time.Second)), cache.Generation{}))
 	})
 	update(t, l, func(tx *Tx) error { _, err := tx.Prune(noon, noon.Add(-90*day), noon); return err })
 	var facts []string

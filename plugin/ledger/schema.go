@@ -35,6 +35,7 @@ CREATE TABLE alerts (
   joined      TEXT NOT NULL,               -- ID of the alert whose open case this one repeats
   advice      BLOB                         -- JSON list of recommended actions
 ) WITHOUT ROWID;
+CREATE INDEX alerts_search ON alerts (search_name, state);
 CREATE UNIQUE INDEX alerts_natural ON alerts (sid, rid, host, mac);
 CREATE INDEX alerts_key ON alerts (key) WHERE state IN ('in_review', 'escalated');
 CREATE INDEX alerts_derived ON alerts (derived) WHERE derived <> '';
@@ -63,6 +64,7 @@ CREATE TABLE verdicts (
   key     BLOB PRIMARY KEY,
   id      TEXT NOT NULL,
   expires INTEGER NOT NULL,
+  gen     BLOB NOT NULL,                   -- generation of policy, models and tables it was made under
   entry   BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX verdicts_id ON verdicts (id);

@@ -9,14 +9,18 @@ import (
 	"github.com/winnow-soc/winnow/cache"
 )
 
-// PutVerdict keeps a verdict for alerts with the same cache key.
-func (t *Tx) PutVerdict(key cache.Key, e cache.Entry) error {
+// PutVerdict keeps a verdict for alerts with the same cache key. It holds under one generation; a
+// person's holds under every one, because it rests on no policy, prompt or model.
+func (t *Tx) PutVerdict(key cache.Key, e cache.Entry, gen cache.Generation) error {
+	if e.Source == winnow.SourcePerson {
+		gen = cache.Generation{}
+	}
 	body, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("ledger: encode verdict: %w", err)
 	}
-	return t.exec("INSERT OR REPLACE INTO verdicts (key, id, expires, entry) VALUES (?,?,?,?)",
-		key[:], e.AlertID, micro(e.Expires), body)
+	return t.exec("INSERT OR REPLACE INTO verdicts (key, id, expires, gen, entry) VALUES (?,?,?,?,?)",
+		key[:], e.AlertID, micro(e.Expires), gen[:], body)
 }
 
 // DropVerdict removes the verdict that was kept from an alert, if one is.
@@ -24,9 +28,10 @@ func (t *Tx) DropVerdict(id string) error {
 	return t.exec("DELETE FROM verdicts WHERE id = ?", id)
 }
 
-// Verdicts calls f with every kept verdict that is valid at the given time.
-func (t *Tx) Verdicts(at time.Time, f func(cache.Key, cache.Entry) error) error {
-	return t.each("SELECT key, entry FROM verdicts WHERE expires > ? ORDER BY key", []any{micro(at)},
+// Verdicts calls f with every kept verdict that is valid at the given time and holds under the
+// generation.
+func (t *Tx) Verdicts(at time.Time, gen cache.Generation, f func(cache.Key, cache.Entry) error) error {
+	return t.each("SELECT key, entry FROM verdicts WHERE expires > ? AND gen IN (?, zeroblob(32)) ORDER BY key", []any{micro(at), gen[:]},
 		func(scan func(...any) error) error {
 			var raw, body []byte
 			if err := scan(&raw, &body); err != nil {
@@ -46,6 +51,13 @@ func (t *Tx) Verdicts(at time.Time, f func(cache.Key, cache.Entry) error) error 
 // and are still closed.
 func (t *Tx) DerivedFrom(id string) ([]string, error) {
 	return t.ids("SELECT id FROM alerts WHERE derived = ? AND state IN ('closed', 'left') ORDER BY id", id)
+}
+
+// ClosedOnPrecedents returns the IDs of the alerts of a search that are closed on what people
+// decided about others: analysts, models or the cache had it as a benign fact.
+func (t *Tx) ClosedOnPrecedents(search string) ([]string, error) {
+	return t.ids(`SELECT id FROM alerts WHERE search_name = ? AND state = 'closed' AND source IN ('offline', 'model', 'cache')
+ AND record LIKE '%"person:%' ORDER BY id`, search)
 }
 
 // OpenWithKey returns the IDs of the alerts with a cache key that wait for a person or are

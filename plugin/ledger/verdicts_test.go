@@ -22,7 +22,7 @@ func kept(t testing.TB, l *Ledger, at time.Time) map[cache.Key]cache.Entry {
 	t.Helper()
 	out := map[cache.Key]cache.Entry{}
 	view(t, l, func(tx *Tx) error {
-		return tx.Verdicts(at, func(k cache.Key, e cache.Entry) error {
+		return tx.Verdicts(at, cache.Generation{}, func(k cache.Key, e cache.Entry) error {
 			out[k] = e
 			return nil
 		})
@@ -34,7 +34,7 @@ func TestVerdictsLastUntilTheyExpireOrAreDropped(t *testing.T) {
 	l := openNew(t)
 	soon, late := entryFor("A", noon.Add(time.Minute)), entryFor("B", noon.Add(time.Hour))
 	k1, k2 := cache.Key{1}, cache.Key{2}
-	update(t, l, func(tx *Tx) error { return errors.Join(tx.PutVerdict(k1, soon), tx.PutVerdict(k2, late)) })
+	update(t, l, func(tx *Tx) error { return errors.Join(tx.PutVerdict(k1, soon, cache.Generation{}), tx.PutVerdict(k2, late, cache.Generation{})) })
 	if diff := cmp.Diff(map[cache.Key]cache.Entry{k1: soon, k2: late}, kept(t, l, noon)); diff != "" {
 		t.Errorf("verdicts differ (-want +got):\n%s", diff)
 	}
@@ -46,7 +46,7 @@ func TestVerdictsLastUntilTheyExpireOrAreDropped(t *testing.T) {
 	}
 	newer := entryFor("C", noon.Add(2*time.Hour))
 	update(t, l, func(tx *Tx) error {
-		return errors.Join(tx.PutVerdict(k1, newer), tx.DropVerdict("B"), tx.DropVerdict("A"))
+		return errors.Join(tx.PutVerdict(k1, newer, cache.Generation{}), tx.DropVerdict("B"), tx.DropVerdict("A"))
 	})
 	if diff := cmp.Diff(map[cache.Key]cache.Entry{k1: newer}, kept(t, l, noon)); diff != "" {
 		t.Errorf("after a newer verdict and a drop (-want +got):\n%s", diff)
@@ -63,9 +63,9 @@ func TestVerdictsLastUntilTheyExpireOrAreDropped(t *testing.T) {
 
 func TestVerdictsStopAtTheCallersError(t *testing.T) {
 	l := openNew(t)
-	update(t, l, func(tx *Tx) error { return tx.PutVerdict(cache.Key{1}, entryFor("A", noon.Add(time.Hour))) })
+	update(t, l, func(tx *Tx) error { return tx.PutVerdict(cache.Key{1}, entryFor("A", noon.Add(time.Hour)), cache.Generation{}) })
 	err := l.View(t.Context(), func(tx *Tx) error {
-		return tx.Verdicts(noon, func(cache.Key, cache.Entry) error { return errHalfway })
+		return tx.Verdicts(noon, cache.Generation{}, func(cache.Key, cache.Entry) error { return errHalfway })
 	})
 	if !errors.Is(err, errHalfway) {
 		t.Errorf("err = %v", err)

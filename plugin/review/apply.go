@@ -42,19 +42,23 @@ func Apply(t *ledger.Tx, e Engine, d Decision) (Result, error) {
 	if err != nil {
 		return out, err
 	}
-	if err := d.current(t); err != nil {
-		return out, err
-	}
 	disposition, state, err := d.verdict(&rec)
 	if err != nil {
+		return out, err
+	}
+	if err := d.current(t, state); err != nil {
 		return out, err
 	}
 	group, err := d.group(t, &entry, &rec)
 	if err != nil {
 		return out, err
 	}
-	if out.Recalled, err = d.recall(t, e, &entry, disposition); err != nil {
-		return out, err
+	if !disposition.Benign() {
+		r := recall{t: t, e: e, d: d}
+		if err := r.of(&entry, &rec); err != nil {
+			return out, err
+		}
+		out.Recalled = r.done
 	}
 	// The named alert comes last: the verdict kept for later repeats is the one on it.
 	for _, id := range slices.Backward(group) {
@@ -66,9 +70,10 @@ func Apply(t *ledger.Tx, e Engine, d Decision) (Result, error) {
 	return out, nil
 }
 
-// current refuses an approval of a record that is not the current one any more.
-func (d Decision) current(t *ledger.Tx) error {
-	if d.Action != Approve || d.Seq == 0 {
+// current refuses to close on a record that is not the current one any more: what the person saw
+// has changed, or somebody has decided since. A decision that raises an alert holds all the same.
+func (d Decision) current(t *ledger.Tx, state winnow.State) error {
+	if state != winnow.StateClosed && d.Action != Approve {
 		return nil
 	}
 	seq, err := t.Seq(d.ID)
@@ -124,37 +129,6 @@ func (d Decision) group(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) (
 	return ids, nil
 }
 
-// recall takes back what rests on the verdict of this alert, or on the one that closed it, when
-// the person does not find it benign.
-func (d Decision) recall(t *ledger.Tx, e Engine, entry *ledger.Entry, now winnow.Disposition) ([]string, error) {
-	if now.Benign() {
-		return nil, nil
-	}
-	var recalled []string
-	for _, source := range []string{entry.Alert.ID, entry.Derived} {
-		if source == "" {
-			continue
-		}
-		derived, err := t.DerivedFrom(source)
-		if err != nil {
-			return nil, err
-		}
-		if err := e.Revoke(t, source, d.Actor, d.Reason); err != nil {
-			return nil, err
-		}
-		for _, id := range derived {
-			if id == d.ID {
-				continue
-			}
-			if err := e.Requeue(t, id, winnow.ReasonRecall, "the verdict on "+source+" was taken back"); err != nil {
-				return nil, err
-			}
-			recalled = append(recalled, id)
-		}
-	}
-	return recalled, nil
-}
-
 func (d Decision) settle(t *ledger.Tx, e Engine, id string, disposition winnow.Disposition, state winnow.State) error {
 	entry, err := t.Alert(id)
 	if err != nil {
@@ -182,7 +156,7 @@ func (d Decision) settle(t *ledger.Tx, e Engine, id string, disposition winnow.D
 	if err := e.Settle(t, &entry, &rec); err != nil {
 		return err
 	}
-	if disposition.Benign() {
+	if disposition.Benign() && len(rec.Verdict.Taint) == 0 {
 		if err := e.Precedent(t, &entry.Alert); err != nil {
 			return err
 		}

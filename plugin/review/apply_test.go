@@ -161,7 +161,7 @@ func TestRecall(t *testing.T) {
 	}{
 		{"the verdict itself is taken back", reject, "A", []string{"B", "C", "F"}, []string{"A by ann"}},
 		{"somebody does not know any more", unknown, "A", []string{"B", "C", "F"}, []string{"A by ann"}},
-		{"an alert that it had closed was a true one", correct(winnow.TruePositive), "B", []string{"C", "F"}, []string{"B by ann", "A by ann"}},
+		{"an alert that it had closed was a true one", correct(winnow.TruePositive), "B", []string{"C", "F", "A"}, []string{"B by ann", "A by ann"}},
 		{"the verdict is confirmed", benign, "A", nil, nil},
 		{"an alert that it had closed is confirmed", benign, "C", nil, nil},
 	} {
@@ -208,6 +208,7 @@ func TestRefusedDecisionChangesNothing(t *testing.T) {
 		{"nothing to approve", review.Decision{Action: review.Approve, ID: "A"}, &fakeEngine{}, review.ErrRefused, "review correct A --as"},
 		{"nothing sure to approve", review.Decision{Action: review.Approve, ID: "O"}, &fakeEngine{}, review.ErrRefused, "no verdict"},
 		{"approval of an older record", review.Decision{Action: review.Approve, ID: "T", Seq: 7}, &fakeEngine{}, review.ErrRefused, "changed since"},
+		{"close on an older record", review.Decision{Action: review.Correct, Disposition: winnow.BenignPositive, ID: "A", Seq: 7}, &fakeEngine{}, review.ErrRefused, "changed since"},
 		{"failure halfway", review.Decision{Action: review.Correct, Disposition: winnow.BenignPositive, ID: "A"}, &fakeEngine{fails: broken}, broken, "disk full"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,9 +23,9 @@ const (
 	Correct Action = "correct" // the person says what it was
 )
 
-// Decision is one person's decision about an alert. An approval agrees with one record, so it binds
-// to that one: when the alert has changed since, it is refused. What a person says in the other
-// actions holds whatever has happened.
+// Decision is one person's decision about an alert. An approval, and any decision that closes,
+// binds to the record that the person saw: when the alert has changed since, it is refused. A
+// decision that raises an alert holds whatever has happened.
 type Decision struct {
 	Command     string             `json:"command"` // always "review": what kind of spool command this is
 	Action      Action             `json:"action"`
@@ -34,7 +34,7 @@ type Decision struct {
 	Actor       string             `json:"actor"`       // who decided
 	Reason      string             `json:"reason"`
 	Only        bool               `json:"only"` // this alert alone, not the others of its group
-	Seq         int64              `json:"seq"`  // of approve: the number of the record that it agrees with
+	Seq         int64              `json:"seq"`  // number of the record that the person saw
 }
 
 // commandName marks a decision among spool commands.

@@ -102,6 +102,9 @@ func apply(t testing.TB, l *ledger.Ledger, e review.Engine, d review.Decision) (
 		d.Actor = "ann"
 	}
 	err = l.Update(t.Context(), func(tx *ledger.Tx) error {
+		if d.Seq == 0 { // the person has just looked
+			d.Seq, _ = tx.Seq(d.ID)
+		}
 		out, err = review.Apply(tx, e, d)
 		return err
 	})

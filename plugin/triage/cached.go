@@ -42,7 +42,7 @@ func (e *Engine) keep(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) err
 		return err
 	}
 	e.memory.Put(entry.Key, v)
-	return t.PutVerdict(entry.Key, v)
+	return t.PutVerdict(entry.Key, v, e.Generation)
 }
 
 // reinstate lets verdicts on an alert count again that was taken back before: it has a new one.

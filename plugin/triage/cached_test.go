@@ -42,6 +42,24 @@ func TestRepeatsCloseFromTheCache(t *testing.T) {
 	want(t, r.triage(r.alert("2")), winnow.StateClosed, winnow.ReasonCached)
 }
 
+// Another policy, model or prompt empties the cache of what models said; what a person said stays.
+func TestPromise2VerdictsEndWithTheirGeneration(t *testing.T) {
+	for name, person := range map[string]bool{"a model's": false, "a person's": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			rec := r.judged()
+			if person {
+				r.settle(rec.ID, winnow.BenignPositive, winnow.StateClosed)
+			}
+			r.generation = cache.NewGeneration([]byte("another policy"))
+			r.restart()
+			if got := r.triage(r.alert("1")).Outcome.Reason; (got == winnow.ReasonCached) != person {
+				t.Errorf("a repeat under another generation: %s", got)
+			}
+		})
+	}
+}
+
 // Each line is one thing that stands between a cached verdict and a close. The model says
 // TruePositive when it is asked, so that nothing else could close the alert.
 func TestPromise2OnlyAValidVerdictCloses(t *testing.T) {
@@ -106,7 +124,7 @@ func TestVerdictsThatAreNotKept(t *testing.T) {
 			c.change(r, &a)
 			r.triage(a)
 			r.view(func(tx *ledger.Tx) error {
-				return tx.Verdicts(time.Time{}, func(_ cache.Key, v cache.Entry) error {
+				return tx.Verdicts(time.Time{}, cache.Generation{}, func(_ cache.Key, v cache.Entry) error {
 					t.Errorf("kept %+v", v)
 					return nil
 				})

@@ -42,7 +42,11 @@ type Options struct {
 	Fields   *winnow.FieldTable
 	Keys     *winnow.Keys
 	Lists    llm.Lists
-	Now      func() time.Time
+
+	// Generation names the policy, models and tables that kept verdicts hold for.
+	Generation cache.Generation
+
+	Now func() time.Time
 
 	// Suspend writes the suspensions file.
 	Suspend func(*allowlist.Suspensions) error
@@ -90,7 +94,7 @@ func (e *Engine) Reload(ctx context.Context) error {
 	err := e.Ledger.View(ctx, func(t *ledger.Tx) error {
 		// Verdicts that have expired by now may still hold for an alert received before, so all
 		// are read; the look-up compares with the alert's own time.
-		if err := t.Verdicts(time.Time{}, e.keepVerdict); err != nil {
+		if err := t.Verdicts(time.Time{}, e.Generation, e.keepVerdict); err != nil {
 			return err
 		}
 		if err := t.Cases(e.importCase); err != nil {

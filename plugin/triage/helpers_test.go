@@ -60,12 +60,13 @@ type rig struct {
 	broken Analyst // asked in place of the model when not nil
 	sinks  []conf.Sink
 
-	records int // spool records written
+	records    int // spool records written
+	generation cache.Generation
 }
 
 func newRig(t testing.TB, set ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, at: start, home: t.TempDir(), model: &script{}}
+	r := &rig{t: t, at: start, home: t.TempDir(), model: &script{}, generation: cache.NewGeneration([]byte("test"))}
 	content := filepath.Join(r.home, "content")
 	r.write("content/rules/test.yaml", testRules)
 	r.write("content/lists/vpn_egress.csv", "address\n198.51.100.4\n198.51.100.5\n")
@@ -95,7 +96,7 @@ func (r *rig) open() {
 	r.ok(err)
 	r.engine, err = New(r.t.Context(), Options{
 		Ledger: r.ledger, Gate: r.gate(), Analyst: r, Facts: r.facts, Settings: r.state.Settings, Fields: r.state.Fields,
-		Keys: r.keys, Now: func() time.Time { return r.at }, Sinks: r.sinks,
+		Keys: r.keys, Now: func() time.Time { return r.at }, Sinks: r.sinks, Generation: r.generation,
 		Suspend: func(s *allowlist.Suspensions) error {
 			return state.WriteFile(r.state.Path("suspensions.json"), s.Encode())
 		},

@@ -21,7 +21,7 @@ func (w *Worker) Publish(ctx context.Context) error {
 	}
 	var entries []published
 	err := e.Ledger.View(ctx, func(t *ledger.Tx) error {
-		return t.Verdicts(e.Now(), func(key cache.Key, v cache.Entry) error {
+		return t.Verdicts(e.Now(), e.Generation, func(key cache.Key, v cache.Entry) error {
 			if e.open[key].n == 0 && !e.Gate.Suspensions.Verdict(v.AlertID) {
 				entries = append(entries, published{key, v})
 			}
@@ -31,7 +31,7 @@ func (w *Worker) Publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("publish cached verdicts: %w", err)
 	}
-	if err := cache.WriteSnapshot(w.State.Path("cache.snapshot"), w.Generation, all(entries)); err != nil {
+	if err := cache.WriteSnapshot(w.State.Path("cache.snapshot"), e.Generation, all(entries)); err != nil {
 		return fmt.Errorf("publish cached verdicts: %w", err)
 	}
 	return w.State.Beat(e.Now())

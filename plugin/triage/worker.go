@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/winnow-soc/winnow/cache"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/queue"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -28,9 +27,6 @@ type Worker struct {
 	State  *state.Deployment
 	Sinks  []Sink
 	Log    *slog.Logger
-
-	// Generation names the policy, prompts and tables that cached verdicts hold for.
-	Generation cache.Generation
 
 	// Retryable says whether a failed delivery may be tried again.
 	Retryable func(error) bool

@@ -475,12 +475,11 @@ func TestChangedRulesAreTakenUp(t *testing.T) {
 func TestPublishLeavesContestedKeysOut(t *testing.T) {
 	r := newRig(t)
 	w := r.worker()
-	w.Generation = cache.NewGeneration([]byte("test"))
 	key := r.keyOf(r.alert("x"))
 	published := func() bool {
 		t.Helper()
 		r.ok(w.Publish(t.Context()))
-		s, err := cache.OpenSnapshot(r.state.Path("cache.snapshot"), w.Generation)
+		s, err := cache.OpenSnapshot(r.state.Path("cache.snapshot"), r.engine.Generation)
 		r.ok(err)
 		defer func() { _ = s.Close() }()
 		_, ok, err := s.Get(key, r.at)

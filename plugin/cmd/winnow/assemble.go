@@ -108,13 +108,16 @@ func readCatalogue(path string) (*llm.Catalogue, error) {
 
 // engine opens the ledger for writing and the engine on it.
 func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Run, sinks []conf.Sink) (*triage.Engine, error) {
-	var err error
+	gen, err := alertaction.Generation(p.Deployment)
+	if err != nil {
+		return nil, err
+	}
 	if p.ledger, err = ledger.Open(ctx, p.Path("ledger.db")); err != nil {
 		return nil, err
 	}
 	return triage.New(ctx, triage.Options{
 		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
-		Keys: p.keys, Lists: p.gate.Lists, Now: now, Run: run, Sinks: sinks,
+		Keys: p.keys, Lists: p.gate.Lists, Generation: gen, Now: now, Run: run, Sinks: sinks,
 		Suspend: func(s *allowlist.Suspensions) error { return state.WriteFile(p.Path("suspensions.json"), s.Encode()) },
 	})
 }

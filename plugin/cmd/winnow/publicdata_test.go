@@ -147,8 +147,12 @@ func decideBenign(t *testing.T, g *tester, labels map[string]string) {
 			if labels[r.SID+"/"+r.RID] != "benign" || (r.Outcome.State != winnow.StateInReview && r.Outcome.State != winnow.StateEscalated) {
 				continue
 			}
-			_, err := review.Apply(tx, x.engine, review.Decision{
-				Action: review.Correct, ID: r.ID, Disposition: winnow.BenignPositive, Actor: "ann", Only: true,
+			seq, err := tx.Seq(r.ID)
+			if err != nil {
+				return err
+			}
+			_, err = review.Apply(tx, x.engine, review.Decision{
+				Action: review.Correct, ID: r.ID, Disposition: winnow.BenignPositive, Actor: "ann", Only: true, Seq: seq,
 			})
 			if err != nil {
 				return err

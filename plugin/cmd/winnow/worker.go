@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
-	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/splunk"
@@ -99,12 +98,8 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	if err := p.refuseReplay(ctx); err != nil {
 		return nil, nil, errors.Join(err, p.close())
 	}
-	gen, err := alertaction.Generation(d)
-	if err != nil {
-		return nil, nil, errors.Join(err, p.close())
-	}
 	w := &triage.Worker{
-		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Generation: gen, Refresh: g.refresher(p, engine, log),
+		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: g.refresher(p, engine, log),
 		Command: func(t *ledger.Tx, body []byte) error { return applyDecision(t, engine, body, log) },
 	}
 	for _, s := range sinks {
