@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
@@ -47,7 +49,9 @@ func (g *globals) demo(ctx context.Context, dir string, seed uint64) error {
 		return err
 	}
 	day := demo.Dispatches(seed, now)
-	g.note("%s", bold.Render("winnow demo"))
+	if !g.quiet {
+		fmt.Fprintln(colorprofile.NewWriter(g.err, os.Environ()), bold.Render("winnow demo"))
+	}
 	g.note("  %d alerts of %d searches, fired at the real winnow_triage as splunkd does\n", demo.Alerts(day), searches(day))
 	started := g.now()
 	if err := stage.run(ctx, day); err != nil {
