@@ -53,11 +53,11 @@ func (t *Tx) Due(now time.Time, limit int) ([]Pending, error) {
 		return nil, err
 	}
 	for i := range out {
-		e, err := t.Alert(out[i].Record.ID)
-		if err != nil {
-			return nil, err
+		// An alert whose entry is damaged is told of without its fields: that is better than to
+		// hold up the outbox.
+		if e, err := t.Alert(out[i].Record.ID); err == nil {
+			out[i].Alert = e.Alert
 		}
-		out[i].Alert = e.Alert
 	}
 	return out, nil
 }

@@ -295,3 +295,15 @@ func isDir(path string) bool {
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// ConfigPaths returns the files that are read once at the start, where they exist or not:
+// winnow.conf, the field table and the facts, each with its overlays.
+func (d *Deployment) ConfigPaths() []string {
+	paths := []string{filepath.Join(d.App, "default", "winnow.conf"), filepath.Join(d.App, "local", "winnow.conf")}
+	for _, name := range []string{"fields.csv", "facts.yaml"} {
+		for _, dir := range append([]string{filepath.Join(d.App, "default"), filepath.Join(d.App, "local")}, d.Content...) {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	return paths
+}

@@ -125,6 +125,18 @@ func (e *Engine) survives(rec *winnow.Record) bool {
 	return rec.Outcome.State != winnow.StateClosed
 }
 
+// GiveUpUnread escalates an alert whose entry in the ledger cannot be read, as far as it is known.
+func (e *Engine) GiveUpUnread(t *ledger.Tx, it queue.Item) error {
+	entry, rec := ledger.Entry{Alert: winnow.Alert{ID: it.ID, SearchName: it.Search}}, winnow.Record{ID: it.ID, SearchName: it.Search}
+	if known, err := t.Record(it.ID); err == nil {
+		rec = known
+	}
+	if key, err := t.KeyOf(it.ID); err == nil {
+		entry.Key = key
+	}
+	return e.GiveUp(t, &entry, &rec, "ledger")
+}
+
 // GiveUp escalates an alert that could not be judged in the last of its tries: nobody knows what
 // it is, so a person must look.
 func (e *Engine) GiveUp(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, cause string) error {

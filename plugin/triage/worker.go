@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/queue"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -48,6 +49,10 @@ const (
 	deliverBatch = 100
 )
 
+// ErrChanged is what Refresh returns, and Run with it, when the configuration has changed: the
+// worker must be put together anew.
+var ErrChanged = errors.New("the configuration has changed")
+
 // Run works until the context ends: a turn, and a pause of [worker] poll when there was nothing
 // to do. Errors of one turn are logged and the next turn tries again.
 func (w *Worker) Run(ctx context.Context) error {
@@ -58,6 +63,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		busy, err := w.Turn(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // being told to end is no failure
+		}
+		if errors.Is(err, ErrChanged) {
+			return err
 		}
 		if err != nil {
 			w.Log.Error("turn failed", "err", err)
@@ -100,15 +108,16 @@ func (w *Worker) beat() {
 	}
 }
 
-// Turn takes one step of each kind of work. It reports whether there may be more to do at once.
+// Turn takes one step of each kind of work. It reports whether there may be more to do at once. While
+// alerts cannot be taken on there is no heartbeat: then the alert action says so, and fails open.
 func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
-	if err := w.State.Beat(w.Engine.Now()); err != nil {
-		return false, err
-	}
 	if err := w.Refresh(); err != nil {
 		return false, err
 	}
 	imported, importErr := w.importSpool(ctx)
+	if importErr == nil {
+		w.beat()
+	}
 	triaged, triageErr := w.triageQueue(ctx)
 	delivered, deliverErr := w.deliver(ctx)
 	err = errors.Join(importErr, triageErr, deliverErr, w.retain(ctx))
@@ -123,30 +132,25 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 func (w *Worker) triageQueue(ctx context.Context) (int, error) {
 	e := w.Engine
 	now := e.Now()
+	var items []queue.Item
+	err := e.Update(ctx, func(t *ledger.Tx) (err error) {
+		items, err = queue.Lease(ctx, t.Conn(), now, now.Add(e.Settings.Worker.Lease), triageBatch)
+		return err
+	})
+	if err != nil || len(items) == 0 {
+		return 0, err
+	}
 	var batch []*work
 	attempts := map[string]int{}
-	err := e.Update(ctx, func(t *ledger.Tx) error {
-		batch = nil
-		items, err := queue.Lease(ctx, t.Conn(), now, now.Add(e.Settings.Worker.Lease), triageBatch)
+	for _, it := range items {
+		attempts[it.ID] = it.Attempts
+		one, err := w.prepare(ctx, it)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		for _, it := range items {
-			attempts[it.ID] = it.Attempts
-			one, err := e.prepare(t, it.ID)
-			if err == nil && !one.settled && it.Attempts > e.Settings.Worker.MaxAttempts {
-				w.Log.Error("triage gave up: the worker ended at every try", "id", it.ID, "attempts", it.Attempts)
-				one.settled, err = true, e.GiveUp(t, &one.entry, &one.rec, "worker")
-			}
-			if err != nil {
-				return err
-			}
+		if one != nil {
 			batch = append(batch, one)
 		}
-		return nil
-	})
-	if err != nil || len(batch) == 0 {
-		return 0, err
 	}
 	w.askAll(ctx, batch)
 	err = e.Update(ctx, func(t *ledger.Tx) error {
@@ -160,7 +164,39 @@ func (w *Worker) triageQueue(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(batch), nil
+	return len(items), nil
+}
+
+// prepare takes the first step of one alert in a transaction of its own, so that one which cannot
+// even be read does not hold up the others: it is tried again, and then escalated as far as it is
+// known. It returns nil when nothing is left to do.
+func (w *Worker) prepare(ctx context.Context, it queue.Item) (one *work, err error) {
+	e := w.Engine
+	failure := e.Update(ctx, func(t *ledger.Tx) error {
+		var err error
+		if one, err = e.prepare(t, it.ID); err != nil || one.settled || it.Attempts <= e.Settings.Worker.MaxAttempts {
+			return err
+		}
+		w.Log.Error("triage gave up: the worker ended at every try", "id", it.ID, "attempts", it.Attempts)
+		one.settled = true
+		return e.GiveUp(t, &one.entry, &one.rec, "worker")
+	})
+	if failure == nil {
+		if one.settled {
+			return nil, nil //nolint:nilnil // nothing is left to do
+		}
+		return one, nil
+	}
+	if ctx.Err() != nil {
+		return nil, failure
+	}
+	w.Log.Error("an alert cannot be read", "id", it.ID, "attempts", it.Attempts, "err", failure)
+	return nil, e.Update(ctx, func(t *ledger.Tx) error {
+		if it.Attempts < e.Settings.Worker.MaxAttempts {
+			return queue.Retry(ctx, t.Conn(), it.ID, failure.Error(), e.Now().Add(w.pause(it.Attempts)))
+		}
+		return e.GiveUpUnread(t, it)
+	})
 }
 
 // askAll puts all alerts to the analysts, [worker] concurrency at a time.
@@ -224,13 +260,35 @@ func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 	return len(due), nil
 }
 
+// errHeld keeps a delivery waiting.
+var errHeld = errors.New("held: the gate is off, and nothing is closed")
+
 func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
+	if d.Kind == ledger.DeliverUpdate && d.Record.Outcome.State == winnow.StateClosed {
+		if held, err := w.heldOrPast(ctx, &d); held || err != nil {
+			return err
+		}
+	}
 	for _, s := range w.Sinks {
 		if s.Name() == d.Sink {
 			return s.Deliver(ctx, d)
 		}
 	}
 	return fmt.Errorf("no sink %q in winnow.conf", d.Sink)
+}
+
+// heldOrPast looks again at an update that closes a notable, just before it is delivered: while the
+// gate is off it waits, and when something else has become of the alert it is past.
+func (w *Worker) heldOrPast(ctx context.Context, d *ledger.Delivery) (past bool, err error) {
+	if w.Engine.Gate.Blind == winnow.ReasonGateOff {
+		return true, errHeld
+	}
+	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
+		now, err := t.Record(d.Record.ID)
+		past = err == nil && now.Outcome.State != winnow.StateClosed
+		return err
+	})
+	return past, err
 }
 
 // deliveryTries is how often a delivery is tried before it is left in the outbox for people to
@@ -249,10 +307,16 @@ func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error
 		return t.Delivered(p.Key, now)
 	}
 	var next time.Time
-	if w.Retryable(failure) && p.Attempts+1 < deliveryTries {
+	held := errors.Is(failure, errHeld)
+	if held || w.Retryable(failure) && p.Attempts+1 < deliveryTries {
 		next = now.Add(w.pause(p.Attempts))
 	}
-	w.Log.Warn("delivery failed", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1, "again", next, "err", failure)
+	switch {
+	case next.IsZero():
+		w.Log.Error("delivery given up: it stays in the outbox", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1, "err", failure)
+	case !held:
+		w.Log.Warn("delivery failed", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1, "again", next, "err", failure)
+	}
 	return t.Undelivered(p.Key, failure.Error(), next)
 }
 

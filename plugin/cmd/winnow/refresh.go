@@ -13,12 +13,21 @@ import (
 	"github.com/winnow-soc/winnow/rules"
 )
 
-// refresher returns what the worker calls at every turn: it takes up the stop switch at once, and
+// refresher returns what the worker calls at every turn. When winnow.conf, the field table or the
+// facts have changed, and can be read, the worker is put together anew. It takes up the stop switch at once, and
 // rules, lists and suspensions when a file of them has changed. It also remembers the sizes of
 // lists that are good, which the guard against shrunk lists compares with.
 func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func() error {
 	last := ""
+	configured := signature(p.ConfigPaths())
 	return func() error {
+		if changed := signature(p.ConfigPaths()); changed != configured {
+			configured = changed
+			if _, err := g.open(); err == nil {
+				return triage.ErrChanged
+			}
+			log.Error("winnow.conf or a table beside it is out of order: the worker goes on with what it has read; see `winnow doctor`")
+		}
 		now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(), []string{p.Path("suspensions.json"), p.Path("gate.off")}))
 		if now != last {
 			gate, err := alertaction.OpenAllowlist(p.Deployment, p.keys, g.now())
@@ -48,7 +57,7 @@ func signature(paths []string) string {
 				return nil
 			}
 			if info, err := entry.Info(); err == nil {
-				fmt.Fprintln(h, path, info.Size(), info.ModTime().UnixNano())
+				fmt.Fprintln(h, path, info.Size(), info.Mode(), info.ModTime().UnixNano())
 			}
 			return nil
 		})

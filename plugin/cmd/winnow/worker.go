@@ -70,6 +70,20 @@ func (g *globals) work(ctx context.Context, d *state.Deployment, once bool, log 
 		return fmt.Errorf("wait for the worker's lock on %s: %w", d.State, err)
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	for {
+		err := g.workOnce(ctx, d, once, log, in)
+		if !errors.Is(err, triage.ErrChanged) {
+			return err
+		}
+		log.Info("the configuration has changed: the worker starts anew")
+		if d, err = g.open(); err != nil {
+			return err
+		}
+	}
+}
+
+// workOnce runs a worker until it is done, told to end, or its configuration has changed.
+func (g *globals) workOnce(ctx context.Context, d *state.Deployment, once bool, log *slog.Logger, in *input) (err error) {
 	w, p, err := g.newWorker(ctx, d, log, in)
 	if err != nil {
 		return err
