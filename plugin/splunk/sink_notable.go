@@ -79,7 +79,7 @@ func (s *NotableSink) hand(name string, data []byte) error {
 	}
 	_, err := os.Stat(intent)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.Join(writeSynced(staged, data), writeSynced(intent, nil))
+		err = stage(staged, intent, data)
 	} else if _, gone := os.Stat(staged); err == nil && errors.Is(gone, fs.ErrNotExist) {
 		return nil // moved before
 	}
@@ -90,6 +90,15 @@ func (s *NotableSink) hand(name string, data []byte) error {
 		return err
 	}
 	return errors.Join(syncDir(s.opts.Spool), syncDir(s.opts.Staging))
+}
+
+// stage makes the file, and notes the intent only once the file is whole and on disk.
+func stage(staged, intent string, data []byte) error {
+	if err := writeSynced(staged, data); err != nil {
+		_ = os.Remove(staged) // a part of it is worth nothing, and takes room on a full disk
+		return err
+	}
+	return writeSynced(intent, nil)
 }
 
 func (s *NotableSink) folders() error {

@@ -10,6 +10,7 @@ import (
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
+	"github.com/winnow-soc/winnow/plugin/stash"
 )
 
 func notableDelivery(rid string) ledger.Delivery {
@@ -95,6 +96,35 @@ func mustDo(t testing.TB, errs ...error) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A file that could not be staged is not taken for one that was moved: the next try writes it whole.
+func TestNotableSurvivesFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("needs /dev/full")
+	}
+	for name, block := range map[string]func(staged string) error{
+		"no room": func(staged string) error { return os.Symlink("/dev/full", staged) },
+		"no file": func(staged string) error { return os.MkdirAll(filepath.Join(staged, "x"), 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, splunktest.Options{})
+			sink, d := newNotableSink(t, s), notableDelivery("0")
+			staged := filepath.Join(sink.opts.Staging, stash.File{}.Name(d.Key))
+			mustDo(t, sink.folders(), block(staged))
+			wantError(t, sink.Deliver(context.Background(), d), CodeDisk, true)
+			for _, dir := range []string{sink.opts.Intents, s.SpoolDir()} {
+				if files, _ := filepath.Glob(filepath.Join(dir, "*")); files != nil {
+					t.Errorf("left behind: %v", files)
+				}
+			}
+			mustDo(t, os.RemoveAll(staged))
+			deliver(t, sink, d)
+			if n := ingest(t, s); n != 1 || len(s.Notables()) != 1 {
+				t.Errorf("%d events, %d notables, want 1", n, len(s.Notables()))
+			}
+		})
 	}
 }
 
