@@ -128,10 +128,15 @@ func (f *Firing) rid(number int, fields winnow.Fields) string {
 			rid += "/" + strconv.Itoa(number)
 		}
 	}
-	if f.snapshot != "" {
-		rid += "." + f.snapshot
+	return f.inSnapshot(rid)
+}
+
+// inSnapshot tells the firings of a real-time search apart: they share their sid.
+func (f *Firing) inSnapshot(rid string) string {
+	if f.snapshot == "" {
+		return rid
 	}
-	return rid
+	return rid + "." + f.snapshot
 }
 
 // unwrap brings an ad-hoc run on a notable back to the alert that the notable is about.

@@ -2,6 +2,7 @@ package alertaction
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -65,6 +66,41 @@ func TestSnapshotIsTakenOutOfSID(t *testing.T) {
 
 // TestFiveHundredFilesAreFiveHundredAlerts: with digest_mode = 0 every row comes in a file, and a
 // run, of its own.
+// TestLossOfEachSnapshotIsAnAlert: the firings of a real-time search share their sid, and each may
+// lose rows.
+func TestLossOfEachSnapshotIsAnAlert(t *testing.T) {
+	for _, c := range []struct {
+		name, results string
+		reason        winnow.Reason
+	}{
+		{"file gone", "", winnow.ReasonResultsUnread},
+		{"rows cut", "src,user\n203.0.113.9,ann\n", winnow.ReasonTruncated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := newApp(t, "")
+			path := filepath.Join(a.home, "gone.csv.gz")
+			if c.results != "" {
+				path = a.results(c.results)
+			}
+			seen := map[winnow.Key]bool{}
+			for _, snapshot := range []string{"5", "6", "7"} {
+				a.run(a.payload(path, map[string]any{
+					"sid":           "rt_scheduler__admin__x_at_1767312000_42." + snapshot,
+					"configuration": map[string]any{"severity": "3", "result_count": "7"},
+				}))
+			}
+			for _, item := range a.stored() {
+				if item.Loss && item.Proposal.Reason == c.reason {
+					seen[item.Alert.Key] = true
+				}
+			}
+			if len(seen) != 3 {
+				t.Errorf("three losses have the keys %v", seen)
+			}
+		})
+	}
+}
+
 func TestFiveHundredFilesAreFiveHundredAlerts(t *testing.T) {
 	keys, seen := testKeys(t), map[string]bool{}
 	for i := range 500 {

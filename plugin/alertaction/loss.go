@@ -55,6 +55,7 @@ func (f *Firing) lost(rid, what string) *winnow.Alert {
 	if f.fileRID != "" {
 		rid = f.fileRID + "/" + rid
 	}
+	rid = f.inSnapshot(rid)
 	return &winnow.Alert{
 		Key:        winnow.Key{Host: f.Host, SID: f.SID, RID: rid},
 		SearchName: f.SearchName, App: f.App, Owner: f.Owner, URI: f.URI,
