@@ -207,7 +207,7 @@ func (s *stage) startWorker(ctx context.Context) (stop func() error, err error) 
 	stop = func() error {
 		cancel()
 		_ = g.Wait()
-		_ = <-done // it was told to end
+		<-done //nolint:errcheck // it was told to end
 		return nil
 	}
 	alive := filepath.Join(s.state(), "worker.alive")
