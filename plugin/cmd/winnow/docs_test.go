@@ -143,7 +143,7 @@ func compareOutput(t *testing.T, at, shown, got string) {
 	t.Helper()
 	have := strings.Split(sameEveryTime(got), "\n")
 	next, exact := 0, false
-	for _, want := range strings.Split(strings.TrimRight(sameEveryTime(shown), "\n"), "\n") {
+	for want := range strings.SplitSeq(strings.TrimRight(sameEveryTime(shown), "\n"), "\n") {
 		if want == "..." || want == "" {
 			exact = false
 			continue

@@ -297,7 +297,7 @@ func TestLogLinesOfTheDocumentation(t *testing.T) {
 	operator := readDocument(t, "docs/operator.md")
 	lines := append(operator.table(t, "| line of winnow_triage | means | do |"), operator.table(t, "| line of the worker | means | do |")...)
 	for _, cell := range lines {
-		for _, part := range strings.Split(strings.Trim(cell, "`"), "…") {
+		for part := range strings.SplitSeq(strings.Trim(cell, "`"), "…") {
 			part = strings.TrimSpace(strings.TrimPrefix(part, "INFO "))
 			if len(part) > 3 && !strings.Contains(source, part) {
 				t.Errorf("docs/operator.md: no program says %q", part)
