@@ -88,7 +88,7 @@ func TestPromise2OnlyProofCloses(t *testing.T) {
 // drawRow draws from few values, so that keys repeat.
 func drawRow(rt *rapid.T, r *rig, rid int) Row {
 	pick := func(label string, values ...string) string { return rapid.SampledFrom(values).Draw(rt, label) }
-	user := pick("user", "ann", "bob", "carol", "erin", "grace", "heidi")
+	user := pick("user", "ann", "ann", "ann", "bob", "carol", "erin", "grace", "heidi")
 	a := r.alert("", "user", user, "src", pick("src", egress, egress, egress, stranger), "dest", pick("dest", "ws-"+user, "ws-"+user, "ws-"+user, "dc1"))
 	a.Key.RID = string(rune('a'+rid%26)) + r.keys.Sign(string(rune(rid)))[:8] + string(rune(rid))
 	a.Severity = rapid.SampledFrom([]winnow.Severity{
@@ -110,9 +110,9 @@ func drawRow(rt *rapid.T, r *rig, rid int) Row {
 		a.Fields.Add("process", "vssadmin.exe delete shadows /all /quiet")
 	}
 	p := winnow.Proposal{
-		Kind:   rapid.SampledFrom([]winnow.ProposalKind{winnow.ProposeDrop, winnow.ProposePass, winnow.ProposeCached, "", "nonsense"}).Draw(rt, "proposal"),
+		Kind:   rapid.SampledFrom([]winnow.ProposalKind{winnow.ProposeDrop, winnow.ProposeDrop, winnow.ProposeDrop, winnow.ProposePass, winnow.ProposeCached, "", "nonsense"}).Draw(rt, "proposal"),
 		Reason: rapid.SampledFrom([]winnow.Reason{winnow.ReasonRule, winnow.ReasonCached, winnow.ReasonCanary, winnow.ReasonNoRule}).Draw(rt, "reason"),
-		Rule:   pick("rule", travelID, travelID, "other", ""),
+		Rule:   pick("rule", travelID, travelID, travelID, travelID, "other", ""),
 	}
 	return Row{Alert: a, Proposal: p}
 }
