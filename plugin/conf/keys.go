@@ -53,7 +53,6 @@ func (c *Cache) keys() []key {
 		{name: "ttl", set: duration(&c.TTL, second, 90*day)},
 		{name: "size", set: integer(&c.Size, 1, 100_000_000)},
 		{name: "block", set: duration(&c.Block, 0, 30*day)},
-		{name: "group", set: duration(&c.Group, second, day)},
 	}
 }
 

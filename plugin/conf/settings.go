@@ -61,7 +61,6 @@ type Cache struct {
 	TTL   time.Duration
 	Size  int           // entries
 	Block time.Duration // an open escalation blocks cached closes of its pair
-	Group time.Duration // the longest that a storm is handled as one
 }
 
 // Content is [content]: which apps hold the customer's rules and lists.

@@ -17,13 +17,13 @@ import (
 
 func TestSettingsReadUnits(t *testing.T) {
 	s := readShipped(t,
-		"gate.worker_grace=90", "gate.deadline=3m", "cache.ttl=2w", "cache.block=0", "cache.group=1h", "review.fact_ttl=7d",
+		"gate.worker_grace=90", "gate.deadline=3m", "cache.ttl=2w", "cache.block=0", "review.fact_ttl=7d",
 		"gate.canary=0.25", "gate.list_shrink=12.5%", "gate.min_free=2GB", "gate.large_results=17",
 		"policy.high_risk_assets= dc01 ,, dc 02 ,", "gate.start_worker=Enabled", "policy.require_fact=F",
 	)
 	g := s.Gate
 	if g.WorkerGrace != 90*time.Second || g.Deadline != 3*time.Minute || s.Cache.TTL != 14*24*time.Hour ||
-		s.Cache.Block != 0 || s.Cache.Group != time.Hour || s.Review.FactTTL != 7*24*time.Hour {
+		s.Cache.Block != 0 || s.Review.FactTTL != 7*24*time.Hour {
 		t.Errorf("durations: %+v %+v %+v", g, s.Cache, s.Review)
 	}
 	if g.Canary != 0.25 || math.Abs(g.ListShrink-0.125) > 1e-12 || g.MinFree != 2<<30 || g.LargeResults != 17 {
