@@ -41,15 +41,16 @@ func newSide(f winnow.Fields, fields []string) Side {
 			return Side{Any: true}
 		}
 		for _, v := range f[field] {
-			names = append(names, canonicalName(v))
+			names = append(names, CanonicalName(v))
 		}
 	}
 	slices.Sort(names)
 	return Side{Names: slices.Compact(names)}
 }
 
-// canonicalName makes the ways to write one host alike.
-func canonicalName(v string) string {
+// CanonicalName makes the ways to write one host alike: letter case, a trailing dot, and the forms
+// of an address, of which one in IPv4 written as IPv6 is the IPv4 one.
+func CanonicalName(v string) string {
 	v = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(v), "."))
 	if ip, err := netip.ParseAddr(v); err == nil {
 		return ip.Unmap().WithZone("").String()

@@ -15,6 +15,14 @@ const (
 	signBidi     = "bidi_override"         // shows text in another order than it is read
 )
 
+// AppendNormal appends a text in the form in which guards compare texts: NFKC, without characters
+// that are not seen, look-alike letters folded, lower case, one space for any run of white space
+// and controls. It takes a short way for ASCII.
+func AppendNormal(out []byte, v string) []byte {
+	out, _ = appendNormal(out, v)
+	return out
+}
+
 // appendNormal appends v in the form that patterns are matched against: NFKC, without format
 // characters, letters that look like Latin ones folded where they stand among Latin ones, lower
 // case, one space for any run of white space and controls. hidden names a sign found on the way.

@@ -68,8 +68,8 @@ type Engine struct {
 	cases      *cache.Cases
 	open       map[cache.Key]openGroup
 	precedents map[string]map[string]time.Time // by search and entities: the alerts they were decided on, and when
-	highRisk   map[string]*wordScanner
-	stale      bool // memory must be read again before it is used
+	highRisk   map[string]*riskList            // by what policy lists
+	stale      bool                            // memory must be read again before it is used
 }
 
 // openGroup is the alerts of one key that wait for a person or are escalated.
@@ -80,7 +80,7 @@ type openGroup struct {
 
 // New returns an engine that has read its memory from the ledger.
 func New(ctx context.Context, o Options) (*Engine, error) {
-	e := &Engine{Options: o, highRisk: map[string]*wordScanner{}}
+	e := &Engine{Options: o, highRisk: map[string]*riskList{}}
 	return e, e.Reload(ctx)
 }
 

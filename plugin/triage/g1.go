@@ -12,27 +12,34 @@ import (
 // to a person. It is asked before the analysts, on the alert, and after them, on the techniques
 // that they named. The severity ceilings of G1 stand where each closer closes.
 
-// highRiskIn names the first high-risk word or asset in an alert, or "".
-func (e *Engine) highRiskIn(a *winnow.Alert) string {
-	policy := e.search(a.SearchName).Policy
-	if word := e.scanner(policy.HighRiskWords).find(a); word != "" {
-		return "word " + word
-	}
-	return highRiskAsset(a, policy.HighRiskAssets)
+// riskList is what policy calls high-risk, made ready to be looked for. Not safe for concurrent use.
+type riskList struct {
+	words  wordList
+	assets assetList
 }
 
-// assetFields are the CIM fields that name a host or an account.
-var assetFields = []string{"dest", "src", "dvc", "host", "user", "src_user", "dest_host", "src_host", "dest_ip", "src_ip"}
-
-func highRiskAsset(a *winnow.Alert, assets []string) string {
-	for _, asset := range assets {
-		for _, field := range assetFields {
-			if slices.ContainsFunc(a.Fields[field], func(v string) bool { return strings.EqualFold(v, asset) }) {
-				return "asset " + asset
-			}
-		}
+// highRiskIn names the first high-risk word, asset or technique in an alert, or "". Its answer does
+// not hang on the order of fields.
+func (e *Engine) highRiskIn(a *winnow.Alert) string {
+	policy := e.search(a.SearchName).Policy
+	list := e.riskList(&policy)
+	if word := list.words.find(a); word != "" {
+		return "word " + word
 	}
-	return ""
+	if asset := list.assets.find(a); asset != "" {
+		return "asset " + asset
+	}
+	return highRiskTechnique(namedTechniques(a), policy)
+}
+
+func (e *Engine) riskList(p *conf.Policy) *riskList {
+	name := strings.Join(p.HighRiskWords, "\x00") + "\x01" + strings.Join(p.HighRiskAssets, "\x00")
+	list := e.highRisk[name]
+	if list == nil {
+		list = &riskList{words: newWordList(p.HighRiskWords), assets: newAssetList(p.HighRiskAssets)}
+		e.highRisk[name] = list
+	}
+	return list
 }
 
 // highRiskTechnique names the first technique that always goes to a person; a technique covers
@@ -40,7 +47,7 @@ func highRiskAsset(a *winnow.Alert, assets []string) string {
 func highRiskTechnique(techniques []string, policy conf.Policy) string {
 	for _, t := range techniques {
 		for _, risky := range policy.HighRiskTechniques {
-			if t == risky || strings.HasPrefix(t, risky+".") {
+			if risky = strings.ToUpper(risky); t == risky || strings.HasPrefix(t, risky+".") {
 				return "technique " + t
 			}
 		}
@@ -48,43 +55,40 @@ func highRiskTechnique(techniques []string, policy conf.Policy) string {
 	return ""
 }
 
-// wordScanner finds any of a list of words in the values of an alert, whatever their case.
-type wordScanner struct {
-	words []string // lower case
-}
-
-func (e *Engine) scanner(words []string) *wordScanner {
-	name := strings.Join(words, "\x00")
-	s := e.highRisk[name]
-	if s == nil {
-		s = &wordScanner{}
-		for _, w := range words {
-			s.words = append(s.words, strings.ToLower(w))
-		}
-		e.highRisk[name] = s
-	}
-	return s
-}
-
-func (s *wordScanner) find(a *winnow.Alert) string {
-	if len(s.words) == 0 {
-		return ""
-	}
-	search := strings.ToLower(a.SearchName)
-	for _, w := range s.words {
-		if strings.Contains(search, w) {
-			return w
-		}
-	}
-	for _, values := range a.Fields {
-		for _, v := range values {
-			v = strings.ToLower(v)
-			for _, w := range s.words {
-				if strings.Contains(v, w) {
-					return w
-				}
+// namedTechniques returns the ATT&CK techniques that the alert itself names, in the annotations of
+// its search or in what a product says of it, sorted.
+func namedTechniques(a *winnow.Alert) (ids []string) {
+	for name, values := range a.Fields {
+		if name = strings.ToLower(name); strings.Contains(name, "technique") || strings.Contains(name, "mitre") {
+			for _, v := range values {
+				ids = appendTechniques(ids, v)
 			}
 		}
 	}
-	return ""
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// appendTechniques appends every id like T1003 or T1003.001 in a text, in capitals.
+func appendTechniques(ids []string, text string) []string {
+	for i := 0; i < len(text); i++ {
+		if text[i]|0x20 != 't' || i > 0 && wordByte(text[i-1]) || digits(text[i+1:]) != 4 {
+			continue
+		}
+		end := i + 5
+		if end < len(text) && text[end] == '.' && digits(text[end+1:]) == 3 {
+			end += 4
+		}
+		ids = append(ids, strings.ToUpper(text[i:end]))
+	}
+	return ids
+}
+
+// digits returns how many digits a text starts with.
+func digits(text string) int {
+	return len(text) - len(strings.TrimLeft(text, "0123456789"))
+}
+
+func wordByte(b byte) bool {
+	return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z'
 }
