@@ -23,6 +23,10 @@ type Locations struct {
 	State   string   // state folder; "" = WINNOW_STATE, else modinputs/winnow in Splunk's database folder
 	Set     []string // overrides, each STANZA.KEY=VALUE
 
+	// AnyOwner opens a state folder of another user as well. [Deployment.Init] refuses it all the
+	// same, so nothing is made there.
+	AnyOwner bool
+
 	Executable string              // the program's path; "" = os.Executable
 	Getenv     func(string) string // nil = os.Getenv
 }
@@ -41,22 +45,22 @@ type Deployment struct {
 }
 
 // Open finds the folders and reads winnow.conf and fields.csv. It creates nothing. A state folder
-// that belongs to another user is an error: files made there would lock its owner out.
+// that belongs to another user is an error: files made there would lock its owner out. Where an
+// alert must be kept come what may, see [Salvage].
 func Open(l Locations) (*Deployment, error) {
-	if l.Getenv == nil {
-		l.Getenv = os.Getenv
-	}
-	d := &Deployment{}
-	var err error
-	if d.App, err = l.app(); err != nil {
+	l.setDefaults()
+	app, err := l.app()
+	if err != nil {
 		return nil, err
 	}
-	d.SplunkHome = l.splunkHome(d.App)
-	if d.State, d.inSplunk, err = l.state(d.SplunkHome); err != nil {
+	d, err := l.locate(app)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkOwner(d.State, d.inSplunk); err != nil {
-		return nil, err
+	if !l.AnyOwner {
+		if err := checkOwner(d.State, d.inSplunk); err != nil {
+			return nil, err
+		}
 	}
 	f, err := conf.Load(d.App, "winnow", l.Set)
 	if err != nil {
@@ -71,10 +75,37 @@ func Open(l Locations) (*Deployment, error) {
 	return d, d.readFields()
 }
 
+func (l *Locations) setDefaults() {
+	if l.Getenv == nil {
+		l.Getenv = os.Getenv
+	}
+}
+
+// locate knows where things are, and has not yet read any of them.
+func (l Locations) locate(app string) (*Deployment, error) {
+	d := &Deployment{App: app, SplunkHome: l.splunkHome(app)}
+	var err error
+	d.State, d.inSplunk, err = l.state(d.SplunkHome)
+	return d, err
+}
+
 func (l Locations) app() (string, error) {
 	if l.App != "" {
 		return l.checkApp(l.App, "give the app folder with --app DIR")
 	}
+	exe, err := l.program()
+	if err != nil {
+		return "", err
+	}
+	app := filepath.Dir(filepath.Dir(exe))
+	if !isFile(filepath.Join(app, "default", "winnow.conf")) {
+		app = filepath.Dir(app) // Splunk also starts APP/linux_x86_64/bin/PROGRAM
+	}
+	return l.checkApp(app, "the program does not lie in an app's bin folder: give the app with --app DIR")
+}
+
+// program returns the path of the program itself, links followed.
+func (l Locations) program() (string, error) {
 	exe := l.Executable
 	if exe == "" {
 		var err error
@@ -85,11 +116,7 @@ func (l Locations) app() (string, error) {
 	if real, err := filepath.EvalSymlinks(exe); err == nil {
 		exe = real
 	}
-	app := filepath.Dir(filepath.Dir(exe))
-	if !isFile(filepath.Join(app, "default", "winnow.conf")) {
-		app = filepath.Dir(app) // Splunk also starts APP/linux_x86_64/bin/PROGRAM
-	}
-	return l.checkApp(app, "the program does not lie in an app's bin folder: give the app with --app DIR")
+	return exe, nil
 }
 
 func (l Locations) checkApp(dir, wayOut string) (string, error) {
