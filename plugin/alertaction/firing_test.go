@@ -64,8 +64,6 @@ func TestSnapshotIsTakenOutOfSID(t *testing.T) {
 	}
 }
 
-// TestFiveHundredFilesAreFiveHundredAlerts: with digest_mode = 0 every row comes in a file, and a
-// run, of its own.
 // TestLossOfEachSnapshotIsAnAlert: the firings of a real-time search share their sid, and each may
 // lose rows.
 func TestLossOfEachSnapshotIsAnAlert(t *testing.T) {
@@ -101,6 +99,8 @@ func TestLossOfEachSnapshotIsAnAlert(t *testing.T) {
 	}
 }
 
+// TestFiveHundredFilesAreFiveHundredAlerts: with digest_mode = 0 every row comes in a file, and a
+// run, of its own.
 func TestFiveHundredFilesAreFiveHundredAlerts(t *testing.T) {
 	keys, seen := testKeys(t), map[string]bool{}
 	for i := range 500 {

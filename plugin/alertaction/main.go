@@ -20,7 +20,7 @@ import (
 const (
 	ExitStored  = 0 // every row is in the spool, on disk
 	ExitUsage   = 1
-	ExitBad     = 2 // a payload or a configuration that cannot be used
+	ExitBad     = 2 // a payload or a configuration that cannot be used; what came is kept if at all possible
 	ExitNoStore = 3 // nothing is in the spool
 )
 
@@ -78,6 +78,7 @@ type action struct {
 	host       string // GUID of the search head, or ""
 	gate       Gate
 
+	broken  error // why the configuration cannot be used: nothing is dropped
 	noSpool error // why the spool cannot be used
 	stale   bool  // the worker does not show itself
 	tally   tally
@@ -103,16 +104,23 @@ func (a *action) run() int {
 		a.log.Error("cached verdicts: %v; what they cover is triaged", err)
 	}
 	a.audit(code)
+	if a.broken != nil && code == ExitStored {
+		return ExitBad
+	}
 	return code
 }
 
 // open finds the deployment. What is wrong with its state folder only means that the spool cannot
-// be used.
+// be used; what is wrong with its configuration, that nothing is dropped.
 func (a *action) open() error {
+	where := state.Locations{Executable: a.env.Executable, Getenv: a.env.Getenv, AnyOwner: true}
 	var err error
-	a.deployment, err = state.Open(state.Locations{Executable: a.env.Executable, Getenv: a.env.Getenv})
-	if err != nil {
-		return err
+	if a.deployment, err = state.Open(where); err != nil {
+		a.broken = err
+		if a.deployment, err = state.Salvage(where); err != nil {
+			return a.broken
+		}
+		a.log.Error("%v; until that is mended nothing is dropped", a.broken)
 	}
 	a.host = state.HostGUID(a.deployment.SplunkHome)
 	a.noSpool = a.deployment.Init()
@@ -127,7 +135,7 @@ func (a *action) prepare() {
 	var opening sync.WaitGroup
 	var gateErr error
 	a.gate = passAll(winnow.ReasonRulesUnread)
-	if a.keys != nil {
+	if a.keys != nil && a.broken == nil {
 		opening.Go(func() {
 			var gate Gate
 			if gate, gateErr = a.env.OpenGate(a.deployment, a.keys, a.received); gate != nil {
@@ -206,6 +214,6 @@ func (a *action) deadline() time.Time { return a.received.Add(a.deployment.Setti
 func (a *action) header(kind Kind) Header {
 	return Header{
 		Kind: kind, ID: a.id, Received: a.received.UTC(), Host: a.host, Severity: a.search.Severity,
-		DecideBy: a.deadline().Add(decideGrace).UTC(),
+		DecideBy: a.deadline().Add(decideGrace).UTC(), Unconfigured: a.broken != nil,
 	}
 }

@@ -182,6 +182,12 @@ func TestNoSpool(t *testing.T) {
 			_ = os.RemoveAll(spool)
 			a.write(spool, "a file in its place")
 		}},
+		{"of another user", owner, 3, func(a *app) {
+			if os.Geteuid() != 0 {
+				a.t.Skip("only root can give a folder away")
+			}
+			_ = os.Chown(a.open().State, 12345, 12345)
+		}},
 		{"others can write it", owner, 3, func(a *app) { _ = os.Chmod(a.open().Path("spool/tmp"), 0o777) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -286,32 +292,11 @@ func TestNothingIsDroppedBlind(t *testing.T) {
 			if r.code != ExitStored || !strings.Contains(r.stderr, c.stderr) || (c.stderr != "") != strings.Contains(r.stderr, "ERROR") {
 				t.Errorf("exit %d: %s", r.code, r.stderr)
 			}
-			if got := proposals(t, a, good); got != c.want {
+			if got := said(recorded(t, a.open().Path("spool"), good)); got != c.want {
 				t.Errorf("proposals are %s, want %s", got, c.want)
 			}
 		})
 	}
-}
-
-// proposals reads the spool with keys that were good before something was broken.
-func proposals(t *testing.T, a *app, keys *winnow.Keys) string {
-	t.Helper()
-	entries, err := ReadSpool(a.open().Path("spool"), a.now)
-	if err != nil || len(entries) != 1 {
-		t.Fatalf("spool holds %v, error %v", entries, err)
-	}
-	rec, err := OpenRecord(entries[0].Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var items []Item
-	for item, err := range rec.Rows(keys) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		items = append(items, item)
-	}
-	return said(items)
 }
 
 func TestResultsThatCannotBeRead(t *testing.T) {
@@ -370,12 +355,90 @@ func TestBadPayloadIsKept(t *testing.T) {
 	}
 }
 
+// TestBadConfiguration: a mistake in a file that people edit loses no alert and drops none.
 func TestBadConfiguration(t *testing.T) {
-	a := newApp(t, "")
-	a.write(filepath.Join(a.dir, "local", "winnow.conf"), "[gate]\nrun = sometimes\n")
-	r := a.run(a.payload(a.results(travel), nil))
-	if r.code != ExitBad || !strings.Contains(r.stderr, "sometimes") || !strings.Contains(r.stderr, "not stored") {
-		t.Errorf("exit %d: %s", r.code, r.stderr)
+	for _, c := range []struct {
+		name, stderr string
+		settings     string // of local/winnow.conf, after it was broken
+		stale        bool
+		notables     int
+		break_       func(*app)
+	}{
+		{"bad value", "enfroce", "[gate]\nplace = owner\nrun = enfroce\n", false, 0, nil},
+		{"bad value, and the worker died of it", "enfroce", "[gate]\nplace = owner\nrun = enfroce\n", true, 2, nil},
+		{"bad line", "local/winnow.conf", "[gate]\nplace = owner\nrun: enforce\n", true, 2, nil},
+		{"unknown stanza", "grate", "[grate]\nrun = enforce\n[gate]\nplace = owner\n", true, 2, nil},
+		{"bad field table", "atacker", owner, false, 0, func(a *app) {
+			a.write(filepath.Join(a.content, "fields.csv"), "field,control,volatile\nsrc,atacker,\n")
+		}},
+		{"shipped file damaged", "default/winnow.conf", owner, false, 0, func(a *app) {
+			a.write(filepath.Join(a.dir, "default", "winnow.conf"), "[gate]\nrun = \n")
+		}},
+		{"shipped file gone", "winnow.conf is missing", owner, false, 0, func(a *app) {
+			_ = os.RemoveAll(filepath.Join(a.dir, "default"))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := newApp(t, owner)
+			keys, spool := a.keys(), a.open().Path("spool")
+			a.write(filepath.Join(a.dir, "local", "winnow.conf"), c.settings)
+			if c.stale {
+				a.now = a.now.Add(time.Hour)
+			}
+			if c.break_ != nil {
+				c.break_(a)
+			}
+			r := a.run(a.payload(a.results("src,user\n10.8.0.4,ann\n203.0.113.9,ann\n"), nil))
+			if r.code != ExitBad || !strings.Contains(r.stderr, "ERROR") || !strings.Contains(r.stderr, c.stderr) {
+				t.Errorf("exit %d: %s", r.code, r.stderr)
+			}
+			items := recorded(t, spool, keys)
+			want := "pass/rules_unread pass/rules_unread"
+			if c.notables > 0 {
+				want = "pass/rules_unread+notable pass/rules_unread+notable"
+			}
+			if got := said(items); got != want {
+				t.Fatalf("proposals are %s", got)
+			}
+			if s := items[0].Alert.Severity; s != winnow.SeverityUnknown {
+				t.Errorf("severity %s is taken from a configuration that was not read", s)
+			}
+			if n := a.notables(); len(n) != c.notables {
+				t.Errorf("%d notables, want %d", len(n), c.notables)
+			}
+		})
+	}
+}
+
+// recorded reads the one record of a spool.
+func recorded(t *testing.T, spool string, keys *winnow.Keys) (items []Item) {
+	t.Helper()
+	entries, err := ReadSpool(spool, testTime)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("spool holds %v, error %v", entries, err)
+	}
+	rec, err := OpenRecord(entries[0].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for item, err := range rec.Rows(keys) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, item)
+	}
+	return items
+}
+
+// TestNoAppNoState: without any folder to go by there is nothing to be done but to say so.
+func TestNoAppNoState(t *testing.T) {
+	var stderr bytes.Buffer
+	code := Main([]string{"--execute"}, Env{
+		Stdin: strings.NewReader(`{"sid": "1"}`), Stderr: &stderr, Now: func() time.Time { return testTime },
+		Getenv: func(string) string { return "" }, Executable: filepath.Join(t.TempDir(), "bin", "winnow_triage"),
+	})
+	if code != ExitBad || !strings.Contains(stderr.String(), "ERROR") || !strings.Contains(stderr.String(), "not stored") {
+		t.Errorf("exit %d: %s", code, stderr.String())
 	}
 }
 

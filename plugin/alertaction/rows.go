@@ -39,7 +39,7 @@ func (r *Record) Rows(keys *winnow.Keys) iter.Seq2[Item, error] {
 			w.unread()
 			return
 		}
-		w.firing = NewFiring(r.Payload, r.Header.Host, r.Header.Severity, r.Header.Received)
+		w.firing = r.Header.firing(r.Payload)
 		if err := w.run(); err != nil {
 			yield(Item{}, err)
 		}

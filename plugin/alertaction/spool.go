@@ -38,6 +38,19 @@ type Header struct {
 	Host     string          `json:"host"`      // GUID of the search head, or ""
 	Severity winnow.Severity `json:"severity"`  // base severity that the configuration gave the search
 	Unread   string          `json:"unread"`    // why there is no copy of the results, or ""
+
+	// Unconfigured says that winnow.conf could not be read in full: the search's severity may be
+	// higher than Severity.
+	Unconfigured bool `json:"unconfigured,omitempty"`
+}
+
+// firing returns what the payload of a record says that all rows share.
+func (h Header) firing(p *Payload) *Firing {
+	f := NewFiring(p, h.Host, h.Severity, h.Received)
+	if h.Unconfigured {
+		f.Severity = winnow.SeverityUnknown
+	}
+	return f
 }
 
 // headerVersion is raised when older readers would misunderstand.
