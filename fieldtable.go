@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // Control says who decides what a field holds.
@@ -30,11 +32,21 @@ func (c Control) String() string {
 
 // FieldTable says of each field who controls it, and whether it is volatile: different in every
 // alert, like a time or an event id, and so no part of the cache key. It is default/fields.csv,
-// with later tables laid over earlier ones. Safe for concurrent use once read.
+// with later tables laid over earlier ones. Safe for concurrent use once read. The alert action
+// reads the table of a thousand rows at every start and seldom asks it, so the rows are checked
+// when they are read and sorted into maps when the first question comes.
 type FieldTable struct {
+	rows []fieldRow
+	raw  map[string]bool
+
+	once     sync.Once
 	all      map[string]FieldInfo
 	bySearch map[string]map[string]FieldInfo
-	raw      map[string]bool
+}
+
+type fieldRow struct {
+	field, search string
+	info          FieldInfo
 }
 
 // FieldInfo is what the table says of one field.
@@ -47,23 +59,30 @@ type FieldInfo struct {
 // volatile (true, false or empty), and optionally search, the exact name of the one search that
 // the row holds for. name is used in errors.
 func (t *FieldTable) Read(name string, r io.Reader) error {
-	var text strings.Builder
-	if _, err := io.Copy(&text, r); err != nil {
+	text, err := io.ReadAll(r)
+	if err != nil {
 		return fmt.Errorf("%s: read header: %w", name, err)
 	}
+	return t.Parse(name, string(text))
+}
+
+// Parse is Read of a text.
+func (t *FieldTable) Parse(name, text string) error {
+	t.rows = slices.Grow(t.rows, strings.Count(text, "\n"))
 	n, header := 0, false
-	for line := range strings.Lines(text.String()) {
+	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimRight(line, "\r\n")
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		row, err := splitRow(line)
-		if err == nil && header {
-			err = t.add(row)
-		} else if err == nil {
-			header, err = true, checkHeader(row)
-			t.grow(strings.Count(text.String(), "\n"))
+		columns, count, err := splitRow(line)
+		switch {
+		case err != nil:
+		case header:
+			err = t.add(columns, count)
+		default:
+			header, err = true, checkHeader(columns, line)
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", name, n, err)
@@ -75,74 +94,86 @@ func (t *FieldTable) Read(name string, r io.Reader) error {
 	return nil
 }
 
-func checkHeader(row []string) error {
-	if len(row) < 3 || row[0] != "field" || row[1] != "control" || row[2] != "volatile" {
-		return fmt.Errorf("header is %q, want field,control,volatile[,search]", strings.Join(row, ","))
+func checkHeader(row [maxColumns]string, line string) error {
+	if row[0] != "field" || row[1] != "control" || row[2] != "volatile" {
+		return fmt.Errorf("header is %q, want field,control,volatile[,search]", line)
 	}
 	return nil
 }
 
-// splitRow splits one line of CSV. The alert action reads the table of a thousand rows at every
-// start, so rows without quotes, which are all but a few, take the short way.
-func splitRow(line string) ([]string, error) {
-	if !strings.Contains(line, `"`) {
-		return strings.Split(line, ","), nil
+const maxColumns = 4
+
+// splitRow splits one line of CSV. Rows without quotes, which are all but a few, take the short
+// way.
+func splitRow(line string) (row [maxColumns]string, count int, err error) {
+	if strings.Contains(line, `"`) {
+		return splitQuoted(line)
 	}
+	for more := true; more; count++ {
+		var column string
+		column, line, more = strings.Cut(line, ",")
+		if count < maxColumns {
+			row[count] = column
+		}
+	}
+	return row, count, nil
+}
+
+func splitQuoted(line string) (row [maxColumns]string, count int, err error) {
 	cr := csv.NewReader(strings.NewReader(line))
 	cr.FieldsPerRecord = -1
-	row, err := cr.Read()
-	if err != nil {
-		var parse *csv.ParseError
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return nil, err
+	columns, err := cr.Read()
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+		err = parse.Err
 	}
-	return row, nil
+	copy(row[:], columns)
+	return row, len(columns), err
 }
 
-func (t *FieldTable) grow(rows int) {
-	if t.all == nil {
-		t.all = make(map[string]FieldInfo, rows)
-	}
-}
-
-func (t *FieldTable) add(row []string) error {
-	if len(row) < 3 || len(row) > 4 {
-		return fmt.Errorf("%d columns, want 3 or 4", len(row))
+func (t *FieldTable) add(row [maxColumns]string, count int) error {
+	if count < 3 || count > maxColumns {
+		return fmt.Errorf("%d columns, want 3 or 4", count)
 	}
 	if row[0] == "" {
 		return errors.New("empty field name")
 	}
-	var info FieldInfo
+	r := fieldRow{field: row[0], search: row[3]}
 	switch row[1] {
 	case "system":
-		info.Control = ControlSystem
+		r.info.Control = ControlSystem
 	case "identity":
-		info.Control = ControlIdentity
+		r.info.Control = ControlIdentity
 	case "attacker":
 	default:
 		return fmt.Errorf("field %q: unknown control %q (want system, identity or attacker)", row[0], row[1])
 	}
 	switch row[2] {
 	case "true":
-		info.Volatile = true
+		r.info.Volatile = true
 	case "false", "":
 	default:
 		return fmt.Errorf("field %q: volatile is %q (want true or false)", row[0], row[2])
 	}
-	if len(row) == 4 && row[3] != "" {
-		if t.bySearch == nil {
-			t.bySearch = map[string]map[string]FieldInfo{}
-		}
-		if t.bySearch[row[3]] == nil {
-			t.bySearch[row[3]] = map[string]FieldInfo{}
-		}
-		t.bySearch[row[3]][row[0]] = info
-		return nil
-	}
-	t.all[row[0]] = info
+	t.rows = append(t.rows, r)
 	return nil
+}
+
+// sorted returns the rows as maps.
+func (t *FieldTable) sorted() (all map[string]FieldInfo, bySearch map[string]map[string]FieldInfo) {
+	t.once.Do(func() {
+		t.all, t.bySearch = make(map[string]FieldInfo, len(t.rows)), map[string]map[string]FieldInfo{}
+		for _, r := range t.rows {
+			if r.search == "" {
+				t.all[r.field] = r.info
+				continue
+			}
+			if t.bySearch[r.search] == nil {
+				t.bySearch[r.search] = map[string]FieldInfo{}
+			}
+			t.bySearch[r.search][r.field] = r.info
+		}
+	})
+	return t.all, t.bySearch
 }
 
 // MarkRaw declares that a search returns raw events: whatever its fields are called, all of them
@@ -157,9 +188,10 @@ func (t *FieldTable) MarkRaw(search string) {
 // Lookup says what is known of a field in the alerts of a search. Unlisted fields are
 // attacker-set and not volatile.
 func (t *FieldTable) Lookup(search, field string) FieldInfo {
-	info, ok := t.bySearch[search][field]
+	all, bySearch := t.sorted()
+	info, ok := bySearch[search][field]
 	if !ok {
-		info = t.all[field]
+		info = all[field]
 	}
 	if t.raw[search] {
 		info.Control = ControlAttacker
@@ -169,10 +201,11 @@ func (t *FieldTable) Lookup(search, field string) FieldInfo {
 
 // Known reports whether the table lists the field for any search.
 func (t *FieldTable) Known(field string) bool {
-	if _, ok := t.all[field]; ok {
+	all, bySearch := t.sorted()
+	if _, ok := all[field]; ok {
 		return true
 	}
-	for _, m := range t.bySearch {
+	for _, m := range bySearch {
 		if _, ok := m[field]; ok {
 			return true
 		}
@@ -182,7 +215,8 @@ func (t *FieldTable) Known(field string) bool {
 
 // Names calls yield with every field name listed for all searches, for suggestions.
 func (t *FieldTable) Names(yield func(string) bool) {
-	for name := range t.all {
+	all, _ := t.sorted()
+	for name := range all {
 		if !yield(name) {
 			return
 		}
