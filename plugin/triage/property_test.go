@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -26,12 +27,19 @@ func TestPromise2OnlyProofCloses(t *testing.T) {
 		return last, err
 	})
 	rid := 0
+	var prev winnow.Alert
 	closed := map[winnow.Source]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		for range rapid.IntRange(1, 6).Draw(rt, "alerts") {
 			rid++
 			r.at = r.at.Add(time.Duration(rapid.IntRange(0, 40).Draw(rt, "minutes")) * time.Minute)
 			row := drawRow(rt, r, rid)
+			if prev.Fields != nil && rapid.Bool().Draw(rt, "again") { // a repeat in all but its rid
+				key, at := row.Alert.Key, row.Alert.Received
+				row.Alert, row.Proposal = prev, passes
+				row.Alert.Key, row.Alert.Time, row.Alert.Received = key, at, at
+				row.Alert.Fields = maps.Clone(prev.Fields)
+			}
 			*r.model = script{}
 			drawScript(rt, r.model)
 			asked, last = false, llm.Analysis{}
@@ -41,7 +49,11 @@ func TestPromise2OnlyProofCloses(t *testing.T) {
 			cached, hit := r.engine.memory.Get(key, a.Received)
 			waits, blocked := r.engine.open[key].n > 0, r.engine.cases.Blocked(&a, a.Received)
 			rec := r.dispose(row)
+			if prev = row.Alert; rec.Verdict.Source == winnow.SourceCache {
+				prev = winnow.Alert{}
+			}
 			if rec.Outcome.State != winnow.StateClosed {
+				prev = winnow.Alert{}
 				continue
 			}
 			closed[rec.Verdict.Source]++
