@@ -159,7 +159,7 @@ func (r *ruleReader) entry(n *yaml.Node) *Entry {
 		}
 	}
 	for _, key := range []string{"id", "when", "tests"} {
-		if find(pairs, key) == nil && !(key == "tests" && r.opts.Unproven) {
+		if find(pairs, key) == nil && (key != "tests" || !r.opts.Unproven) {
 			r.fail(n, "", "%s is missing", key)
 		}
 	}

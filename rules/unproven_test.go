@@ -142,7 +142,7 @@ func FuzzWithoutTests(f *testing.F) {
 
 func TestUnprovenTakesMisspeltFields(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "r.yaml")
-	text := strings.Replace(`rules:
+	text := strings.ReplaceAll(`rules:
   - id: a
     owner: detection@corp.example
     reason: r
@@ -152,7 +152,7 @@ func TestUnprovenTakesMisspeltFields(t *testing.T) {
     tests:
       - {name: x, alert: {user: ann}, want: pass}
       - {name: y, alert: {user: bob}, want: drop}
-`, "\t", "  ", -1)
+`, "\t", "  ")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -11,13 +11,15 @@ import (
 // coordinate sums the votes up. It can only be more cautious than their count, so it looks for
 // reasons to be.
 func coordinate(v *view) llm.Resolution {
-	var c [3]side
+	var safe, suspicious, malicious side
+	sides := map[winnow.VoteKind]*side{
+		winnow.VoteSafe: &safe, winnow.VoteSuspicious: &suspicious, winnow.VoteMalicious: &malicious,
+	}
 	for _, vote := range v.c.Votes {
-		if i := rank[vote.Vote]; i > 0 && i <= len(c) {
-			c[i-1].add(vote)
+		if s := sides[vote.Vote]; s != nil {
+			s.add(vote)
 		}
 	}
-	safe, suspicious, malicious := c[0], c[1], c[2]
 	r := llm.Resolution{Disposition: "Undetermined", Case: winnow.Case{What: v.headline()}}
 	switch {
 	case malicious.votes > 0 && safe.votes == 0:

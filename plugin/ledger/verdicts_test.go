@@ -34,7 +34,9 @@ func TestVerdictsLastUntilTheyExpireOrAreDropped(t *testing.T) {
 	l := openNew(t)
 	soon, late := entryFor("A", noon.Add(time.Minute)), entryFor("B", noon.Add(time.Hour))
 	k1, k2 := cache.Key{1}, cache.Key{2}
-	update(t, l, func(tx *Tx) error { return errors.Join(tx.PutVerdict(k1, soon, cache.Generation{}), tx.PutVerdict(k2, late, cache.Generation{})) })
+	update(t, l, func(tx *Tx) error {
+		return errors.Join(tx.PutVerdict(k1, soon, cache.Generation{}), tx.PutVerdict(k2, late, cache.Generation{}))
+	})
 	if diff := cmp.Diff(map[cache.Key]cache.Entry{k1: soon, k2: late}, kept(t, l, noon)); diff != "" {
 		t.Errorf("verdicts differ (-want +got):\n%s", diff)
 	}
@@ -63,7 +65,9 @@ func TestVerdictsLastUntilTheyExpireOrAreDropped(t *testing.T) {
 
 func TestVerdictsStopAtTheCallersError(t *testing.T) {
 	l := openNew(t)
-	update(t, l, func(tx *Tx) error { return tx.PutVerdict(cache.Key{1}, entryFor("A", noon.Add(time.Hour)), cache.Generation{}) })
+	update(t, l, func(tx *Tx) error {
+		return tx.PutVerdict(cache.Key{1}, entryFor("A", noon.Add(time.Hour)), cache.Generation{})
+	})
 	err := l.View(t.Context(), func(tx *Tx) error {
 		return tx.Verdicts(noon, cache.Generation{}, func(cache.Key, cache.Entry) error { return errHalfway })
 	})
