@@ -19,6 +19,7 @@ func (c *checker) atomic(n ast.Node) (*cond, error) {
 	if err == nil && !outer && a.simple() && a.partial() {
 		test := a.test()
 		c.fit(a.left, func(v string) bool { return test(v) != unknown })
+		c.atom.fits[len(c.atom.fits)-1].long = a.long()
 	}
 	if outer {
 		c.atom = nil

@@ -44,6 +44,7 @@ type fit struct {
 	base *term
 	over *term // the list whose elements are meant, when base is #
 	ok   func(string) bool
+	long bool // the demand is on its length only
 }
 
 // simple reports whether the atom asks one text about constants only, so that a Go function of

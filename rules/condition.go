@@ -14,14 +14,16 @@ import (
 
 // Limits of a condition. expr's VM has no step limit, so these are what keeps evaluation bounded.
 const (
-	maxConditionBytes = 16 << 10 // of text, checked before parsing: deep nesting would overflow the parser's stack
-	maxNodes          = 1000     // as written
-	maxForm           = 5000     // after rewriting
-	maxRegexpProgram  = 500      // instructions
-	maxMatchBytes     = 32 << 10 // of a value that matches or glob looks at
-	maxPicks          = 256      // ways to pick one value for each field
-	maxElements       = 4096     // values of one field that values(...) reads
-	maxListLoop       = 10_000   // values of a list that any, all, none, one and count go through
+	maxConditionBytes = 16 << 10  // of text, checked before parsing: deep nesting would overflow the parser's stack
+	maxNodes          = 1000      // as written
+	maxForm           = 5000      // after rewriting
+	maxRegexpProgram  = 500       // instructions
+	maxMatchBytes     = 32 << 10  // of a value that matches or glob looks at
+	maxDoubtBytes     = 256 << 10 // the same in the escalate list, where a longer one matches
+	maxDoubtBudget    = 8 << 20   // of values over maxMatchBytes that one entry looks at for one alert, all picks together
+	maxPicks          = 256       // ways to pick one value for each field
+	maxElements       = 4096      // values of one field that values(...) reads
+	maxListLoop       = 10_000    // values of a list that any, all, none, one and count go through
 )
 
 // condition is a checked condition. It compiles on first use and is safe for concurrent use.

@@ -79,7 +79,8 @@
 // field that it reads as a single value; the same pick counts wherever the field is written, and
 // more than 256 ways are no match. values(event.f) is the list itself. An attacker who adds a
 // benign value gains nothing. The conditions of the escalate list are true for any pick, and when
-// they cannot be told: there, doubt goes to a person.
+// they cannot be told: there, doubt goes to a person. There matches and glob look at values of up
+// to 256 KiB, and an atom that meets a longer one holds, also under not.
 //
 // # How it runs
 //

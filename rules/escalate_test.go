@@ -85,6 +85,81 @@ func TestEscalateLooksForAnyValue(t *testing.T) {
 	}
 }
 
+// An attacker cannot hide behind a value that is too long for a rule: matches and glob look further
+// here, and what is too long even so goes to the person, whatever is asked of it.
+func TestEscalateLooksIntoLongValues(t *testing.T) {
+	pad := func(n int) string { return strings.Repeat(" ", n) }
+	many := func(n int) (values []string) {
+		for i := range n {
+			values = append(values, fmt.Sprint("a", i, pad(200<<10)))
+		}
+		return values
+	}
+	for _, c := range []struct {
+		name, when string
+		values     []string
+		want       bool
+	}{
+		{"padded after", `event.p matches "evil"`, []string{"evil" + pad(33<<10)}, true},
+		{"padded before", `event.p matches "evil"`, []string{pad(33<<10) + "evil"}, true},
+		{"harmless and long", `event.p matches "evil"`, []string{"good" + pad(33<<10)}, false},
+		{"long under not", `not (event.p matches "evil")`, []string{"evil" + pad(33<<10)}, false},
+		{"as long as may be", `event.p matches "evil"`, []string{pad(256 << 10)}, false},
+		{"too long", `event.p matches "evil"`, []string{pad(256<<10 + 1)}, true},
+		{"too long under not", `not (event.p matches "evil")`, []string{pad(256<<10 + 1)}, true},
+		{"too long, folded", `lower(event.p) matches "evil"`, []string{pad(256<<10 + 1)}, true},
+		{"padded, folded", `lower(event.p) matches "evil"`, []string{"EVIL" + pad(33<<10)}, true},
+		{"padded, glob", `glob(event.p, "*evil*")`, []string{pad(33<<10) + "evil"}, true},
+		{"too long, glob", `glob(event.p, "*evil*")`, []string{pad(256<<10 + 1)}, true},
+		{"too long where it does not matter", `event.q == "x" && event.p matches "evil"`, []string{pad(256<<10 + 1)}, false},
+		{"one value of several", `event.p matches "evil"`, []string{"good", pad(256<<10 + 1)}, true},
+		{"padded, any", `any(values(event.p), # matches "evil")`, []string{"good", "evil" + pad(33<<10)}, true},
+		{"padded, none", `none(values(event.p), # matches "evil")`, []string{"good", "evil" + pad(33<<10)}, false},
+		{"harmless, none", `none(values(event.p), # matches "evil")`, []string{"good" + pad(33<<10)}, true},
+		{"too long, none", `none(values(event.p), # matches "evil")`, []string{"evil", pad(256<<10 + 1)}, true},
+		{"too long, count", `count(values(event.p), glob(#, "*evil*")) == 7`, []string{pad(256<<10 + 1)}, true},
+		{"more text than can be looked at", `event.p matches "evil"`, many(60), true},
+		{"a little less of it", `event.p matches "evil"`, many(20), false},
+		{"too long for nothing", `event.p contains "evil"`, []string{pad(256<<10 + 1)}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, unproven := range []bool{false, true} {
+				v := vocabulary{tested: map[string]bool{"p": true, "q": true}}
+				cond, err := parseCondition(c.when, v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				entry := &Entry{cond: cond}
+				if unproven {
+					entry = &Entry{later: newLater(c.when, func() (*condition, error) { return cond, nil })}
+				}
+				if got := entry.Match(&winnow.Alert{Fields: winnow.Fields{"p": c.values}}); got != c.want {
+					t.Errorf("escalated: %v, want %v", got, c.want)
+				}
+			}
+		})
+	}
+}
+
+// The same conditions of an allow-list rule match nothing that is too long.
+func TestRulesLookIntoNoLongValues(t *testing.T) {
+	for _, when := range []string{
+		`event.p matches "evil"`, `not (event.p matches "evil")`, `glob(event.p, "*")`, `any(values(event.p), # matches "evil")`,
+		`none(values(event.p), # matches "evil")`, `event.p matches "evil" || event.p matches "x"`,
+	} {
+		cond, err := parseCondition(when, vocabulary{tested: map[string]bool{"p": true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{33 << 10, 257 << 10} {
+			a := &winnow.Alert{Fields: winnow.Fields{"p": {"evil" + strings.Repeat("x", n)}}}
+			if got, err := cond.program().every(a); got || err != nil {
+				t.Errorf("%s matches %d bytes: %v, %v", when, n, got, err)
+			}
+		}
+	}
+}
+
 // Doubt goes to the person.
 func TestEscalateOnFailure(t *testing.T) {
 	e, err := loadEscalate(t, `

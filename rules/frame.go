@@ -21,6 +21,9 @@ type frame struct {
 	at     []int      // the current pick of each
 	ways   int        // product of the numbers of picks loaded so far; over maxPicks means too many
 	err    error
+	doubt  bool // doubt goes to a person: what cannot be told holds
+	looked int  // bytes of long values looked at, where doubt goes to a person
+	budget int  // how many there may be
 	vm     vm.VM
 }
 
@@ -32,6 +35,7 @@ var errTooManyValues = errors.New("a field has more values than values(...) read
 func open(slots []slot, a *winnow.Alert) *frame {
 	fr := frames.Get().(*frame)
 	fr.alert, fr.slots, fr.ways, fr.err = a, slots, 1, nil
+	fr.doubt, fr.looked = false, 0
 	n := len(slots)
 	fr.loaded = zeroed(fr.loaded, n)
 	fr.vals = zeroed(fr.vals, n)
@@ -62,6 +66,16 @@ func (fr *frame) text(i int) string {
 		fr.load(i)
 	}
 	return fr.vals[i]
+}
+
+// mayLook reports whether, where doubt goes to a person, matches and glob look at a value of n
+// bytes. An attacker must neither hide behind a long value nor make it cost hours.
+func (fr *frame) mayLook(n int) bool {
+	if n <= maxMatchBytes {
+		return true
+	}
+	fr.looked += n
+	return n <= maxDoubtBytes && fr.looked <= fr.budget
 }
 
 func (fr *frame) present(i int) bool { return fr.text(i) != "" }

@@ -9,9 +9,10 @@ import (
 // A textTest says what an atom is for one text. The empty text stands for a missing value.
 type textTest func(value string) truth
 
-// test returns the function that answers a simple atom.
+// test returns the function that answers a simple atom. matches and glob of a value too long to
+// look at are unknown.
 func (a *atom) test() textTest {
-	inner, fold := a.bareTest(), a.left.fold
+	inner, fold, long := a.bareTest(), a.left.fold, a.long()
 	return func(v string) truth {
 		if v == "" {
 			return unknown
@@ -19,11 +20,17 @@ func (a *atom) test() textTest {
 		if fold != "" {
 			v = foldText(fold, v)
 		}
+		if long && len(v) > maxMatchBytes {
+			return unknown
+		}
 		return inner(v)
 	}
 }
 
-// bareTest is test for a value that is there.
+// long reports whether the atom's cost grows so much with its value that there is a longest one.
+func (a *atom) long() bool { return a.op == "matches" || a.op == "glob" }
+
+// bareTest is test for a value that is there, however long.
 func (a *atom) bareTest() textTest {
 	switch a.op {
 	case "==":
@@ -43,24 +50,14 @@ func (a *atom) bareTest() textTest {
 		return func(v string) truth { return truthOf(strings.HasSuffix(v, part)) }
 	case "glob":
 		pattern := a.right.text
-		return short(func(v string) truth { return truthOf(matchGlob(pattern, v)) })
+		return func(v string) truth { return truthOf(matchGlob(pattern, v)) }
 	case "matches":
 		re := a.re
-		return short(func(v string) truth { return truthOf(re.match(v)) })
+		return func(v string) truth { return truthOf(re.match(v)) }
 	case "cidr":
 		return a.cidrTest()
 	}
 	return a.inTest()
-}
-
-// short makes a test unknown for values too long to look at.
-func short(test textTest) textTest {
-	return func(v string) truth {
-		if len(v) > maxMatchBytes {
-			return unknown
-		}
-		return test(v)
-	}
 }
 
 func (a *atom) cidrTest() textTest {
@@ -126,7 +123,24 @@ func (f *form) native() (boolFunc, bool) {
 		return nil, false
 	}
 	slot, test, want := f.atom.left.slot, f.atom.test(), truthOf(f.want)
+	if f.atom.long() {
+		return f.atom.doubting(test, want), true
+	}
 	return func(fr *frame) bool { return test(fr.text(slot)) == want }, true
+}
+
+// doubting answers a matches or glob about the alert. Where doubt goes to a person, longer values
+// are looked at, and one that is too long even so is both: what is asked of it holds.
+func (a *atom) doubting(test textTest, want truth) boolFunc {
+	slot, fold, whole := a.left.slot, a.left.fold, a.bareTest()
+	return func(fr *frame) bool {
+		v := fr.text(slot)
+		if !fr.doubt || v == "" {
+			return test(v) == want
+		}
+		v = foldText(fold, v)
+		return !fr.mayLook(len(v)) || whole(v) == want
+	}
 }
 
 func connectNative(op formOp, kids []boolFunc) boolFunc {
@@ -151,12 +165,31 @@ func (a *atom) guard() boolFunc {
 			}
 		}
 		for i := range a.fits {
-			if !a.fits[i].holds(fr) {
+			if f := &a.fits[i]; (!f.long || !fr.doubt) && !f.holds(fr) {
 				return false
 			}
 		}
 		return true
 	}
+}
+
+// doubt returns the function that says whether, where doubt goes to a person, an atom of several
+// parts holds because a value is too long to look at; nil when it looks at no such value.
+func (a *atom) doubt() boolFunc {
+	if !slices.ContainsFunc(a.fits, func(f fit) bool { return f.long }) {
+		return nil
+	}
+	return func(fr *frame) bool {
+		return fr.doubt && slices.ContainsFunc(a.fits, func(f fit) bool { return f.long && f.tooLong(fr) })
+	}
+}
+
+func (f *fit) tooLong(fr *frame) bool {
+	long := func(v string) bool { return v != "" && !fr.mayLook(len(foldText(f.base.fold, v))) }
+	if f.over == nil {
+		return long(fr.text(f.base.slot))
+	}
+	return slices.ContainsFunc(fr.elements(f.over), long)
 }
 
 func (f *fit) holds(fr *frame) bool {

@@ -86,14 +86,17 @@ func (p *program) every(a *winnow.Alert) (bool, error) {
 	return true, nil
 }
 
-// any reports whether the condition is true for some way to pick, or may be: an error and more
-// ways than can be tried count as true.
-func (p *program) any(a *winnow.Alert) bool {
+// any reports whether the condition is true for some way to pick, or may be: an error, more ways
+// than can be tried and more text than can be looked at count as true.
+func (p *program) any(a *winnow.Alert) bool { return p.anyWithin(a, maxDoubtBudget) }
+
+func (p *program) anyWithin(a *winnow.Alert, budget int) bool {
 	if p.err != nil {
 		return true
 	}
 	fr := open(p.slots, a)
 	defer fr.close()
+	fr.doubt, fr.budget = true, budget
 	if holds, err := p.eval(fr); holds || err != nil {
 		return true
 	}

@@ -24,10 +24,16 @@ type reference struct {
 	alert *winnow.Alert
 	pick  map[string]string // event fields read as single values
 	elem  string            // #
+
+	person bool // as the escalate list reads it, where doubt goes to a person
 }
 
 // refMatch says whether a condition is true for every pick, and whether it is true for some.
 func refMatch(tree ast.Node, lists map[string][]string, a *winnow.Alert) (every, some bool) {
+	long := false
+	for _, values := range a.Fields {
+		long = long || slices.ContainsFunc(values, func(v string) bool { return len(v) > 16384 })
+	}
 	picks := []map[string]string{{}}
 	for _, field := range singles(tree, nil) {
 		var values []string
@@ -55,6 +61,9 @@ func refMatch(tree ast.Node, lists map[string][]string, a *winnow.Alert) (every,
 	for _, p := range picks {
 		holds := (&reference{lists: lists, alert: a, pick: p}).cond(tree) == "true"
 		every, some = every && holds, some || holds
+		if !some && long {
+			some = refIs((&reference{lists: lists, alert: a, pick: p, person: true}).cond(tree), "true")
+		}
 		if some && !every {
 			break
 		}
@@ -145,10 +154,11 @@ func refNot(v string) string {
 	case "false":
 		return "true"
 	}
-	return "unknown"
+	return v
 }
 
-// cond is Kleene's logic.
+// cond is Kleene's logic, with "both" beside it for what a person has to look at: it is true and
+// it is false, whatever is asked of it.
 func (r *reference) cond(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.BoolNode:
@@ -161,6 +171,8 @@ func (r *reference) cond(n ast.Node) string {
 			return r.cond(n.Exp1)
 		case "false":
 			return r.cond(n.Exp2)
+		case "both":
+			return refJoin(r.cond(n.Exp1), r.cond(n.Exp2))
 		}
 		return "unknown"
 	case *ast.BinaryNode:
@@ -175,6 +187,9 @@ func (r *reference) cond(n ast.Node) string {
 			return strconv.FormatBool(r.list(n.Arguments[0]) != nil)
 		}
 	}
+	if r.person && r.tooLong(n, nil) {
+		return "both"
+	}
 	if !r.defined(n, nil) {
 		return "unknown"
 	}
@@ -182,13 +197,50 @@ func (r *reference) cond(n ast.Node) string {
 }
 
 func (r *reference) or(a, b string) string {
-	if a == "true" || b == "true" {
+	return refValue(refIs(a, "true") || refIs(b, "true"), refIs(a, "false") && refIs(b, "false"))
+}
+
+func refIs(v, what string) bool { return v == what || v == "both" }
+
+func refJoin(a, b string) string {
+	return refValue(refIs(a, "true") || refIs(b, "true"), refIs(a, "false") || refIs(b, "false"))
+}
+
+func refValue(isTrue, isFalse bool) string {
+	switch {
+	case isTrue && isFalse:
+		return "both"
+	case isTrue:
 		return "true"
-	}
-	if a == "false" && b == "false" {
+	case isFalse:
 		return "false"
 	}
 	return "unknown"
+}
+
+// tooLong walks everything in an atom for a value that matches and glob do not look at even where
+// doubt goes to a person.
+func (r *reference) tooLong(n ast.Node, over []string) bool {
+	switch n := n.(type) {
+	case *ast.BuiltinNode:
+		if len(n.Arguments) == 2 {
+			return r.tooLong(n.Arguments[0], over) || r.tooLong(n.Arguments[1], r.list(n.Arguments[0]))
+		}
+	case *ast.CallNode:
+		if refName(n) == "glob" {
+			return !r.fits("look", n.Arguments[0], "", over)
+		}
+	case *ast.BinaryNode:
+		if n.Operator == "matches" {
+			return !r.fits("look", n.Left, "", over)
+		}
+	}
+	for _, k := range kids(n) {
+		if r.tooLong(k, over) {
+			return true
+		}
+	}
+	return false
 }
 
 // defined walks everything in an atom: each field must be there, and each value must fit the
@@ -277,7 +329,9 @@ func (r *reference) fit(fn, v, list string) bool {
 		t, ok := refTime(v)
 		return ok && t <= refSeconds(r.alert.Time)
 	case "glob", "matches":
-		return len(v) <= 32768
+		return r.person || len(v) <= 32768
+	case "look":
+		return len(v) <= 262144
 	case "in":
 		if !refNetworks(r.lists[list]) || refContains(r.lists[list], v) {
 			return true

@@ -86,7 +86,11 @@ func formNode(f *form) ast.Node {
 	if !f.want {
 		plain = &ast.UnaryNode{Operator: "!", Node: plain}
 	}
-	return both("&&", call(boolType, func(fr *frame) any { return guard(fr) }), plain)
+	leaf := both("&&", call(boolType, func(fr *frame) any { return guard(fr) }), plain)
+	if doubt := f.atom.doubt(); doubt != nil {
+		leaf = both("||", call(boolType, func(fr *frame) any { return doubt(fr) }), leaf)
+	}
+	return leaf
 }
 
 func both(op string, a, b ast.Node) ast.Node {
@@ -120,12 +124,12 @@ func plainAtom(a *atom) ast.Node {
 		numbers := a.numbers
 		return callWith(boolType, termNode(a.left), func(args ...any) any { return slices.Contains(numbers, asFloat(args[0])) })
 	case a.simple():
-		test := a.test()
+		test, fold := a.bareTest(), a.left.fold
 		if a.left.elem {
-			return callText(boolType, &ast.PointerNode{}, func(v string) any { return test(v) == yes })
+			return callText(boolType, &ast.PointerNode{}, func(v string) any { return test(foldText(fold, v)) == yes })
 		}
 		slot := a.left.slot
-		return call(boolType, func(fr *frame) any { return test(fr.text(slot)) == yes })
+		return call(boolType, func(fr *frame) any { return test(foldText(fold, fr.text(slot))) == yes })
 	}
 	return both(a.op, termNode(a.left), termNode(a.right))
 }
