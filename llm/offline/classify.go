@@ -105,10 +105,19 @@ func classify(v *view) llm.Classification {
 	}
 }
 
-// headline is the first line of a case: what happened to whom.
+// titleFields say in a few words what was detected, the first one that is there.
+var titleFields = []string{"signature", "title", "rule_title", "rule", "threat_name", "event.DetectName"}
+
+// headline is the first line of a case: what happened to whom. All of it is the alert's own text.
 func (v *view) headline() string {
 	var text strings.Builder
-	text.WriteString(quote(v.c.Alert.SearchName))
+	text.WriteString(strings.Trim(quote(v.c.Alert.SearchName), `"`))
+	for _, field := range titleFields {
+		if title, ok := v.c.Alert.Fields.First(field); ok && !strings.EqualFold(title, v.c.Alert.SearchName) {
+			text.WriteString(": " + quote(title))
+			break
+		}
+	}
 	for _, p := range []struct{ concept, words string }{{"user", ", account {user}"}, {"src", ", from {src}"}, {"dest", ", at {dest}"}} {
 		if v.has(p.concept) {
 			text.WriteString(v.sentence(p.words))

@@ -37,8 +37,8 @@ func coordinate(v *view) llm.Resolution {
 		r.Case.Why = fmt.Sprintf("%d analysts see nothing bad: %s", safe.votes, says(safe.best))
 		r.Case.FirstResponse = "none, unless what explains it is wrong"
 	default:
-		r.Case.Why = "too few analysts have anything to say about it"
-		r.Case.FirstResponse = "look at the alert: no heuristic covers it well"
+		r.Case.Why = "the analysts have too little to go on"
+		r.Case.FirstResponse = "ask the owner of the account or the host whether this was intended; if not, isolate and keep the evidence"
 	}
 	r.Case.Why = limit(r.Case.Why)
 	return r

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
@@ -116,8 +118,10 @@ func (e *Engine) conclude(w *work) error {
 	}
 	w.entry.Advice = advice
 	w.rec.Verdict, w.rec.Cost = an.Verdict, addCost(w.rec.Cost, an.Cost)
-	if w.detail != "" {
-		w.rec.Verdict.Case.Why = strings.TrimSpace(w.detail + " " + an.Verdict.Case.Why)
+	if why := &w.rec.Verdict.Case.Why; w.detail != "" && an.Verdict.Disposition == winnow.Undetermined {
+		*why = w.detail // that the analysts could not tell adds nothing
+	} else if w.detail != "" {
+		*why = strings.TrimSpace(w.detail + " " + capital(*why))
 	}
 	policy := e.search(a.SearchName).Policy
 	state, reason := judge(a, an, w.forced, policy)
@@ -201,6 +205,12 @@ func (e *Engine) closeCanary(a *winnow.Alert, rec *winnow.Record) {
 	e.decideDrop(a, rec)
 	rec.Verdict.Votes, rec.Verdict.Techniques, rec.Verdict.Evidence = seen.Votes, seen.Techniques, seen.Evidence
 	rec.Cost, rec.Outcome.Reason = cost, winnow.ReasonCanary
+}
+
+// capital begins a sentence.
+func capital(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[size:]
 }
 
 func actorOf(an *llm.Analysis) string {
