@@ -27,6 +27,7 @@ type app struct {
 
 	// set before run to stand in the way of something
 	openGate func(*state.Deployment, *winnow.Keys, time.Time) (Gate, error)
+	after    func(time.Duration) <-chan time.Time
 }
 
 const testEscalate = `escalate:
@@ -185,7 +186,7 @@ func (a *app) run(payload string) ran {
 	}
 	code := Main([]string{"--execute"}, Env{
 		Stdin: strings.NewReader(payload), Stderr: &stderr, Getenv: a.getenv, Executable: a.program(),
-		Now: func() time.Time { return a.now }, OpenGate: open,
+		Now: func() time.Time { return a.now }, OpenGate: open, After: a.after,
 		StartWorker: func(*state.Deployment) error { a.started++; return nil },
 	})
 	r := ran{code: code, stderr: stderr.String()}

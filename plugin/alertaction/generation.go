@@ -27,7 +27,7 @@ func Generation(d *state.Deployment) (cache.Generation, error) {
 	}
 	parts := [][]byte{text.Bytes()}
 	for _, path := range generationFiles(d) {
-		data, err := os.ReadFile(path)
+		data, err := readRegular(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			data, err = nil, nil
 		}
@@ -37,6 +37,18 @@ func Generation(d *state.Deployment) (cache.Generation, error) {
 		parts = append(parts, []byte(filepath.Base(path)), data)
 	}
 	return cache.NewGeneration(parts...), nil
+}
+
+// readRegular does not wait for somebody to write into a pipe.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
+	}
+	return os.ReadFile(path) //nolint:gosec // a name in the app or its content
 }
 
 func searches(s *conf.Settings) (names []string) {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -36,6 +35,9 @@ type Env struct {
 	// never nil: the error says what will not be dropped, and why.
 	OpenGate func(d *state.Deployment, keys *winnow.Keys, now time.Time) (Gate, error)
 
+	// After is time.After, unless it is set.
+	After func(time.Duration) <-chan time.Time
+
 	// StartWorker starts `winnow worker --once` on its own, and does not wait.
 	StartWorker func(d *state.Deployment) error
 }
@@ -46,6 +48,13 @@ func OSEnv() Env {
 		Stdin: os.Stdin, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
 		OpenGate: OpenGate, StartWorker: startWorker,
 	}
+}
+
+func (e Env) after(d time.Duration) <-chan time.Time {
+	if e.After != nil {
+		return e.After(d)
+	}
+	return time.After(d)
 }
 
 const usage = "ERROR winnow_triage is an alert action: Splunk starts it as `winnow_triage --execute` " +
@@ -132,27 +141,15 @@ func (a *action) open() error {
 
 // prepare works out what holds for all rows. The spool is looked at while the gate opens.
 func (a *action) prepare() {
-	var opening sync.WaitGroup
-	var gateErr error
-	a.gate = passAll(winnow.ReasonRulesUnread)
-	if a.keys != nil && a.broken == nil {
-		opening.Go(func() {
-			var gate Gate
-			if gate, gateErr = a.env.OpenGate(a.deployment, a.keys, a.received); gate != nil {
-				a.gate = gate
-			}
-		})
-	}
+	late := a.env.after(a.deadline().Sub(a.env.Now()))
+	opening := a.openGate()
 	if a.noSpool == nil {
 		a.noSpool = a.checkSpool()
 	}
 	a.search = a.deployment.Settings.Search(a.payload.SearchName)
 	a.firing = NewFiring(a.payload, a.host, a.search.Severity, a.received)
 	a.checkWorker()
-	opening.Wait()
-	if gateErr != nil {
-		a.log.Error("%v", gateErr)
-	}
+	a.takeGate(opening, late)
 }
 
 // checkSpool says why the spool cannot be trusted or written to.

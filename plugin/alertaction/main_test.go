@@ -12,6 +12,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
+	"github.com/winnow-soc/winnow/cache"
 	"github.com/winnow-soc/winnow/plugin/stash"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
@@ -498,6 +499,60 @@ func TestGateThatCannotBeOpened(t *testing.T) {
 	r := a.run(a.payload(a.results(travel), nil))
 	if got := said(a.stored()); r.code != ExitStored || got != "pass/rules_unread pass/rules_unread pass/rules_unread" {
 		t.Errorf("exit %d, proposals %s", r.code, got)
+	}
+}
+
+// TestGateThatHangs: rules on a disk that does not answer cost the deadline, not the alert.
+func TestGateThatHangs(t *testing.T) {
+	for _, c := range []struct {
+		settings, want string
+		notables       int
+	}{
+		{"", "pass/rules_unread pass/rules_unread pass/rules_unread", 0},
+		{owner, "pass/rules_unread+notable pass/rules_unread+notable pass/rules_unread+notable", 3}, // and the worker is dead
+	} {
+		a := newApp(t, c.settings+"[gate]\ndeadline = 3m\n")
+		if c.notables > 0 {
+			a.now = a.now.Add(time.Hour)
+		}
+		var waited time.Duration
+		a.after = func(d time.Duration) <-chan time.Time {
+			waited = d
+			over := make(chan time.Time)
+			close(over)
+			return over
+		}
+		unblock := make(chan struct{})
+		a.openGate = func(*state.Deployment, *winnow.Keys, time.Time) (Gate, error) {
+			<-unblock
+			return nil, nil //nolint:nilnil // it is too late for any
+		}
+		r := a.run(a.payload(a.results(travel), nil))
+		close(unblock)
+		if r.code != ExitStored || waited != 3*time.Minute || !strings.Contains(r.stderr, "could not be read within 3m0s") {
+			t.Errorf("exit %d after %s: %s", r.code, waited, r.stderr)
+		}
+		if got := said(a.stored()); got != c.want {
+			t.Errorf("proposals are %s", got)
+		}
+		if n := len(a.notables()); n != c.notables {
+			t.Errorf("%d notables, want %d", n, c.notables)
+		}
+	}
+}
+
+// TestCacheThatHangs: verdicts that cannot be read in time are misses.
+func TestCacheThatHangs(t *testing.T) {
+	late := make(chan time.Time)
+	close(late)
+	unblock := make(chan struct{})
+	defer close(unblock)
+	c := newLazyCache(late, func() (*cache.Snapshot, error) {
+		<-unblock
+		return nil, nil //nolint:nilnil // it is too late for any
+	})
+	if _, ok := c.Get(cache.Key{}, testTime); ok || c.Err() == nil {
+		t.Errorf("found %v, error %v", ok, c.Err())
 	}
 }
 
