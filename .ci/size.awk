@@ -1,7 +1,7 @@
 # Prints the median and 90th percentile of function lengths, and what is long.
 FNR == 1 { files++; if (n) lines[files - 1] = last; n = 0 }
 { last = FNR }
-/^func / { start = FNR; head = $0 }
+/^func / { start = /}[ \t]*$/ ? 0 : FNR; head = $0; if (!start) size[++count] = 1 }
 /^}/ && start { len = FNR - start + 1; size[++count] = len; if (len > 60) printf "%s:%d: %d lines: %s\n", FILENAME, start, len, substr(head, 1, 80); start = 0 }
 ENDFILE { if (FNR > 400) printf "%s: %d lines\n", FILENAME, FNR }
 END {
