@@ -3,10 +3,7 @@ package stash
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -94,55 +91,4 @@ func (f File) Name(key string) string {
 		ext = ".stash_common_action_model"
 	}
 	return "winnow_" + hex.EncodeToString(sum[:16]) + ext
-}
-
-// Spool is the folder that splunkd reads stash files from, and deletes them.
-type Spool struct {
-	Dir  string // $SPLUNK_HOME/var/spool/splunk
-	Temp string // on the same file system; "" = the folder winnow beside Dir
-}
-
-// Write puts a file into the spool and returns its path. The name follows from key alone, so that
-// writing again before splunkd has read the file replaces it and adds nothing. After that it adds:
-// what must be unique for longer needs an id of its own in the event, as winnow_id is.
-func (s Spool) Write(key string, f File) (string, error) {
-	if len(f.Events) == 0 {
-		return "", errors.New("stash file without events")
-	}
-	data, err := f.Bytes()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(s.Dir, f.Name(key))
-	if err := s.write(path, data); err != nil {
-		return "", fmt.Errorf("write stash file: %w", err)
-	}
-	return path, nil
-}
-
-// write makes the file where splunkd does not look, and moves it in once it is whole and on disk.
-func (s Spool) write(path string, data []byte) error {
-	if info, err := os.Stat(s.Dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("no spool folder %s: is SPLUNK_HOME right?", s.Dir)
-	}
-	temp := s.Temp
-	if temp == "" {
-		temp = filepath.Join(filepath.Dir(filepath.Clean(s.Dir)), "winnow")
-	}
-	if err := os.MkdirAll(temp, 0o700); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(temp, "stash-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) //nolint:errcheck // already moved when all went well
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(s.Dir)
 }
