@@ -24,6 +24,10 @@ type Gate struct {
 	Keys        *winnow.Keys
 	Fields      *winnow.FieldTable
 
+	// Failing are the rules whose own tests fail, by ID. They drop nothing: what they match is not
+	// what their author meant.
+	Failing map[string]bool
+
 	// Canary is the share of drops, 0 to 1, that is triaged all the same unless a rule says otherwise.
 	Canary float64
 
@@ -104,6 +108,8 @@ func (g *Gate) askRule(r *rules.Rule, a *winnow.Alert) winnow.Reason {
 		return winnow.ReasonRuleError
 	case !matched:
 		return winnow.ReasonNoRule
+	case g.Failing[r.ID]:
+		return winnow.ReasonRuleError
 	}
 	return Judge(r, a, g.Suspensions)
 }

@@ -21,8 +21,14 @@ const (
 	stranger = "203.0.113.66"
 )
 
-// ruleText is a rule on travel, with lines of its own.
+// ruleText is a rule on travel, with lines of its own. Its tests pass for a condition about src,
+// and for one that names the user first.
 func ruleText(id, when string, lines ...string) string {
+	user, other := "ann", "ann"
+	if _, named, ok := strings.Cut(when, `event.user == "`); ok {
+		user, _, _ = strings.Cut(named, `"`)
+		other = "mallory"
+	}
 	text := `  - id: ` + id + `
     description: Made for tests
     owner: detection@corp.example
@@ -31,8 +37,8 @@ func ruleText(id, when string, lines ...string) string {
     search_name: [Impossible Travel]
     when: ` + when + `
     tests:
-      - {name: ours, alert: {src: 10.8.0.4, user: ann}, want: drop}
-      - {name: theirs, alert: {src: 203.0.113.66, user: ann}, want: pass}
+      - {name: ours, alert: {src: 10.8.0.4, user: ` + user + `}, want: drop}
+      - {name: theirs, alert: {src: 203.0.113.66, user: ` + other + `}, want: pass}
 `
 	for _, l := range lines {
 		text += "    " + l + "\n"

@@ -33,7 +33,8 @@ type Config struct {
 	Canary     float64
 	Now        time.Time
 
-	// Unproven reads rules without their tests, see [rules.Options]: for the alert action.
+	// Unproven reads rules without their tests, see [rules.Options]: for the alert action, whose
+	// proposals are confirmed. Any other gate runs the tests, and drops nothing by a rule that fails.
 	Unproven bool
 }
 
@@ -64,6 +65,9 @@ func Open(c Config) (*Gate, error) {
 	var err error
 	g.Rules, err = rules.Load(opts, c.RulePaths...)
 	ruleSet.note(err)
+	if !c.Unproven {
+		g.runTests(&ruleSet)
+	}
 	parts.Wait()
 	g.Blind = cmp.Or(files.reason, lists.reason, escalate.reason)
 	return g, errors.Join(slices.Concat(lists.errs, ruleSet.errs, escalate.errs, files.errs)...)
@@ -86,6 +90,20 @@ func (p *problems) blind(err error) {
 	if err != nil {
 		p.reason = winnow.ReasonRulesUnread
 		p.note(fmt.Errorf("nothing is dropped: %w", err))
+	}
+}
+
+// runTests asks of every rule what its author promised of it. A rule over a list that cannot be
+// trusted is passed over: it matches nothing, and the list is told of.
+func (g *Gate) runTests(p *problems) {
+	g.Failing = map[string]bool{}
+	for _, t := range g.Rules.Test(Decide) {
+		if t.OK || g.Rules.Find(t.Rule).ListError() != nil {
+			continue
+		}
+		g.Failing[t.Rule] = true
+		p.note(fmt.Errorf("%s:%d: rule %q drops nothing: its test %q wants %s and gets %s (%s)",
+			t.File, t.Line, t.Rule, t.Test, t.Want, t.Got, t.Why))
 	}
 }
 

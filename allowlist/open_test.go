@@ -71,6 +71,70 @@ func TestOpenDropsLessWhenInDoubt(t *testing.T) {
 	}
 }
 
+// A rule that does not do what its own tests promise drops nothing, whoever proposes it; the others
+// go on.
+func TestARuleWhoseTestsFailDropsNothing(t *testing.T) {
+	f := newFolder(t, ruleText("too-wide", "has(event.src)", "mode: enforce"), enforced("good"))
+	g, err := Open(f.config())
+	if err == nil {
+		t.Fatal("nobody is told")
+	}
+	for _, part := range []string{"a.yaml:11: ", `rule "too-wide" drops nothing`, `test "theirs"`, "wants pass and gets drop"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error is %q, want %q in it", err, part)
+		}
+	}
+	if strings.Contains(err.Error(), `"good"`) || strings.Contains(err.Error(), `"ours"`) {
+		t.Errorf("error is %q: it names what is in order", err)
+	}
+	theirs := alert()
+	theirs.Fields["src"] = []string{stranger}
+	for _, gate := range []*Gate{g, g.Clone()} {
+		if p := gate.Propose(theirs); p.Kind != winnow.ProposePass || p.Reason != winnow.ReasonRuleError || p.Rule != "too-wide" {
+			t.Errorf("proposal is %+v", p)
+		}
+		proposed := winnow.Proposal{Kind: winnow.ProposeDrop, Reason: winnow.ReasonRule, Rule: "too-wide"}
+		if why := gate.Confirm(theirs, proposed); why != winnow.ReasonRuleError {
+			t.Errorf("confirmed: %s", why)
+		}
+		if p := gate.Propose(alert()); p.Kind != winnow.ProposeDrop || p.Rule != "good" {
+			t.Errorf("what the other rule covers: %+v", p)
+		}
+	}
+}
+
+// The alert action reads no tests: it proposes, and the worker says no.
+func TestTheWorkerConfirmsNoRuleWhoseTestsFail(t *testing.T) {
+	f := newFolder(t, ruleText("too-wide", "has(event.src)", "mode: enforce"))
+	conf := f.config()
+	conf.Unproven = true
+	action, err := Open(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := action.Propose(alert())
+	if p.Kind != winnow.ProposeDrop {
+		t.Fatalf("proposal is %+v", p)
+	}
+	worker, _ := Open(f.config())
+	if why := worker.Confirm(alert(), p); why != winnow.ReasonRuleError {
+		t.Errorf("confirmed: %s", why)
+	}
+}
+
+// A list that is lost is told of once, not again for every test of the rules that read it.
+func TestALostListIsNoFailedTest(t *testing.T) {
+	f := newFolder(t, ruleText("reader", "cidr(event.src, lists.ours)", "mode: enforce"))
+	f.write("lists/ours.txt", "")
+	g, err := Open(f.config())
+	if err == nil || strings.Contains(err.Error(), "its test") || len(g.Failing) != 0 {
+		t.Errorf("failing %v, error %v", g.Failing, err)
+	}
+	if p := g.Propose(alert()); p.Kind != winnow.ProposePass {
+		t.Errorf("proposal is %+v", p)
+	}
+}
+
 // distrust lets somebody else write one of the files.
 func distrust(name string) func(*Config) {
 	return func(c *Config) {
