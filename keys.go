@@ -26,6 +26,13 @@ type Keys struct {
 	// Scratch space, so that a run over many rows allocates nothing.
 	msg, sum []byte
 	names    []string
+
+	// Rows of one search have mostly the same fields: what was found out about them last.
+	last struct {
+		table     *FieldTable
+		search    string
+		all, kept []string // sorted names
+	}
 }
 
 // NewKeys derives the keys. The secret must be KeySize bytes or longer.
@@ -60,17 +67,61 @@ func (k *Keys) Clone() *Keys {
 // of values does.
 func (k *Keys) RowMAC(f Fields) string {
 	k.msg = k.msg[:0]
-	k.appendFields(f, nil)
+	k.appendFields(f)
 	sum := k.seal(k.row)
 	return hex.EncodeToString(sum[:16])
 }
 
-// FieldsMAC is the cache fingerprint: HMAC-SHA-256 over a search identity and the fields that
-// keep accepts, sorted by name.
-func (k *Keys) FieldsMAC(search string, f Fields, keep func(name string) bool) [sha256.Size]byte {
-	k.msg = appendText(k.msg[:0], search)
-	k.appendFields(f, keep)
+// Fingerprint is the cache key of an alert: HMAC-SHA-256 over an identity of its search and the
+// fields that the table does not call volatile, sorted by name. ok is false when there is no such
+// field.
+func (k *Keys) Fingerprint(identity, search string, t *FieldTable, f Fields) (sum [sha256.Size]byte, ok bool) {
+	kept := k.kept(search, t, f)
+	if len(kept) == 0 {
+		return sum, false
+	}
+	k.msg = appendText(k.msg[:0], identity)
+	k.appendNamed(f, kept)
+	return k.seal(k.verdict), true
+}
+
+// FieldsMAC is Fingerprint over all fields.
+func (k *Keys) FieldsMAC(identity string, f Fields) [sha256.Size]byte {
+	k.msg = appendText(k.msg[:0], identity)
+	k.appendFields(f)
 	return k.seal(k.verdict)
+}
+
+// kept returns the sorted names of the fields that are not volatile.
+func (k *Keys) kept(search string, t *FieldTable, f Fields) []string {
+	last := &k.last
+	if last.table == t && last.search == search && sameNames(last.all, f) {
+		return last.kept
+	}
+	last.table, last.search = t, search
+	last.all, last.kept = last.all[:0], last.kept[:0]
+	for name := range f {
+		last.all = append(last.all, name)
+	}
+	slices.Sort(last.all)
+	for _, name := range last.all {
+		if !t.Lookup(search, name).Volatile {
+			last.kept = append(last.kept, name)
+		}
+	}
+	return last.kept
+}
+
+func sameNames(names []string, f Fields) bool {
+	if len(names) != len(f) {
+		return false
+	}
+	for _, name := range names {
+		if _, ok := f[name]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // Canary maps (rule, sid, rid) to an evenly spread number in [0,1) that nobody without the
@@ -122,15 +173,19 @@ func (k *Keys) setTexts(texts ...string) {
 	}
 }
 
-func (k *Keys) appendFields(f Fields, keep func(string) bool) {
-	k.names = k.names[:0]
-	for name := range f {
-		if keep == nil || keep(name) {
+func (k *Keys) appendFields(f Fields) {
+	if !sameNames(k.names, f) {
+		k.names = k.names[:0]
+		for name := range f {
 			k.names = append(k.names, name)
 		}
+		slices.Sort(k.names)
 	}
-	slices.Sort(k.names)
-	for _, name := range k.names {
+	k.appendNamed(f, k.names)
+}
+
+func (k *Keys) appendNamed(f Fields, names []string) {
+	for _, name := range names {
 		k.msg = appendText(k.msg, name)
 		k.msg = binary.BigEndian.AppendUint32(k.msg, uint32(len(f[name])))
 		for _, v := range f[name] {

@@ -450,3 +450,38 @@ func BenchmarkRowMAC(b *testing.B) {
 		k.RowMAC(f)
 	}
 }
+
+// A search's rows mostly have the same fields, and what was found out about them is kept: it must
+// not show.
+func TestFingerprintRemembersNothingWrong(t *testing.T) {
+	var table, other winnow.FieldTable
+	for ft, text := range map[*winnow.FieldTable]string{&table: "b,system,true\n", &other: "a,system,true\n"} {
+		if err := ft.Parse("fields.csv", "field,control,volatile,search\n"+text+"c,system,true,Two\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := []winnow.Fields{
+		{"a": {"1"}, "b": {"1"}}, {"a": {"1"}, "b": {"2"}}, {"a": {"2"}, "b": {"1"}}, {"a": {"1"}, "c": {"1"}}, {"b": {"1"}}, {"a": {"1"}},
+		{"a": {"1"}, "b": {"1"}, "c": {"1"}}, {"c": {"1"}}, {},
+	}
+	k := testKeys(t)
+	for round := range 3 {
+		for _, ft := range []*winnow.FieldTable{&table, &other} {
+			for _, search := range []string{"One", "Two"} {
+				for i, f := range rows {
+					got, ok := k.Fingerprint(search, search, ft, f)
+					want, wantOK := testKeys(t).Fingerprint(search, search, ft, maps.Clone(f))
+					if got != want || ok != wantOK {
+						t.Errorf("round %d, search %s, row %d: another fingerprint than from fresh keys", round, search, i)
+					}
+				}
+			}
+		}
+	}
+	one, _ := k.Fingerprint("One", "One", &table, rows[0])
+	two, _ := k.Fingerprint("One", "One", &table, rows[1])
+	three, _ := k.Fingerprint("One", "One", &table, rows[2])
+	if one != two || one == three {
+		t.Error("a volatile field does not count, another does")
+	}
+}

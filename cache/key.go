@@ -27,14 +27,11 @@ type Key [32]byte
 // k is not safe for concurrent use; see [winnow.Keys].
 func KeyOf(k *winnow.Keys, t *winnow.FieldTable, a *winnow.Alert) Key {
 	identity := a.App + "\x00" + a.SearchName
-	counts := func(name string) bool { return !t.Lookup(a.SearchName, name).Volatile }
-	for name := range a.Fields {
-		if counts(name) {
-			return k.FieldsMAC(identity, a.Fields, counts)
-		}
+	if sum, ok := k.Fingerprint(identity, a.SearchName, t, a.Fields); ok {
+		return sum
 	}
 	own := winnow.Fields{"host": {a.Key.Host}, "sid": {a.Key.SID}, "rid": {a.Key.RID}, "mac": {a.Key.MAC}}
-	return k.FieldsMAC("alone\x00"+identity, own, nil)
+	return k.FieldsMAC("alone\x00"+identity, own)
 }
 
 // IsZero reports whether the key is that of no alert.
