@@ -32,6 +32,7 @@ const (
 	frameDecided  frameKind = 'D' // decisions, see decision.go
 	frameBody     frameKind = 'B' // part of a command, or of a payload that could not be understood
 	frameTrailer  frameKind = 'L' // Trailer as JSON
+	frameNote     frameKind = 'N' // a note as JSON, see noted.go
 	frameEnd      frameKind = 'E' // SHA-256
 )
 

@@ -3,6 +3,7 @@ package alertaction
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
@@ -23,6 +24,7 @@ type notables struct {
 	reason winnow.Reason // why there was no triage
 	action *action
 	rec    *Writer // nil when there is no spool
+	notes  noteWriter
 
 	held    []decided // consecutive rows, not yet in the record
 	heldAt  int       // number of the first of them
@@ -42,6 +44,15 @@ const (
 
 func (a *action) notables(on bool, reason winnow.Reason) *notables {
 	return &notables{on: on, reason: reason, action: a}
+}
+
+// toRecord says where decided rows go to; nil when there is no spool. Where rows are in the spool
+// already, notables are noted beside them.
+func (n *notables) toRecord(rec *Writer) {
+	n.rec = rec
+	if rec != nil && rec.header.Kind == KindDecisions {
+		n.notes.path = n.action.recordPath(KindNoted)
+	}
 }
 
 // wants says which rows need a notable: with run = enforce all but those an enforced rule drops.
@@ -126,19 +137,48 @@ func (n *notables) mark() {
 // that Splunk running the action twice for one alert replaces what it has not yet read.
 func (n *notables) write() error {
 	a := n.action
+	if n.rec != nil && n.rec.late(a.env.Now()) {
+		return errTakenOver
+	}
 	spool, index, err := a.notableSpool()
 	if err != nil {
 		return err
 	}
+	staged, err := spool.Stage(n.key(), stash.File{
+		Index: index, Host: a.payload.ServerHost, Source: a.firing.SearchName, Events: n.events,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.notes.add(n.note(staged.Path)); err != nil {
+		a.log.Error("%v; should this run be killed, some rows get a second notable", err)
+	}
+	err = staged.Move()
+	if err != nil && n.notes.path == "" {
+		_ = os.Remove(staged.Path)
+	} // else it stays for as long as the note, and says that it was not moved
+	return err
+}
+
+func (n *notables) key() string {
+	a := n.action
 	first := fmt.Sprint(n.of[0])
 	if n.of[0] != ofLoss {
 		first = fmt.Sprint(n.heldAt + n.of[0])
 	}
-	key := strings.Join([]string{a.firing.Host, a.payload.SID, a.firing.fileRID, first}, "\x00")
-	_, err = spool.Write(key, stash.File{
-		Index: index, Host: a.payload.ServerHost, Source: a.firing.SearchName, Events: n.events,
-	})
-	return err
+	return strings.Join([]string{a.firing.Host, a.payload.SID, a.firing.fileRID, first}, "\x00")
+}
+
+func (n *notables) note(staged string) note {
+	out := note{Staged: staged}
+	for _, of := range n.of {
+		if of == ofLoss {
+			out.Loss = true
+		} else {
+			out.Rows = append(out.Rows, n.heldAt+of)
+		}
+	}
+	return out
 }
 
 // notableSpool returns where the worker would write notables: the first sink that does.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -20,7 +21,8 @@ type Record struct {
 	Payload *Payload // nil for commands, and where it could not be read
 	Body    []byte   // of a command, or the text of a payload that could not be understood
 
-	decided     bool // there are decisions to go with the rows
+	decided     bool  // there are decisions to go with the rows
+	noted       noted // what an action that was killed wrote before it stored its decisions
 	damaged     error
 	resultsAt   int64 // offset of the first frame of results; 0: none
 	decisions   string
@@ -45,6 +47,7 @@ func OpenRecord(path string) (*Record, error) {
 	}
 	if kind == KindIntake {
 		r.takeDecisions()
+		r.noted = readNotes(r.beside(KindNoted))
 	}
 	if kind == KindAlert || kind == KindIntake {
 		r.Payload, err = ParsePayload(s.payload.Bytes())
@@ -61,7 +64,7 @@ func (r *Record) take(s *scan, path string) {
 
 // takeDecisions reads the file that goes with an intake, if there is one.
 func (r *Record) takeDecisions() {
-	r.decisions = filepath.Join(filepath.Dir(r.Path), fileName(r.Header.ID, KindDecisions))
+	r.decisions = r.beside(KindDecisions)
 	s, err := scanFile(r.decisions)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -82,20 +85,28 @@ func (r *Record) damage(path string, err error) {
 	}
 }
 
+// beside returns the path of another file of the same record.
+func (r *Record) beside(kind Kind) string {
+	return filepath.Join(filepath.Dir(r.Path), fileName(r.Header.ID, kind))
+}
+
 // Files returns the paths of the record's files that exist, in the order in which to remove them.
 func (r *Record) Files() []string {
 	paths := []string{r.Path}
-	if r.Header.Kind == KindIntake {
-		if _, err := os.Lstat(r.decisions); err == nil {
-			paths = append(paths, r.decisions)
+	if r.Header.Kind != KindIntake {
+		return paths
+	}
+	for _, kind := range []Kind{KindDecisions, KindNoted} {
+		if _, err := os.Lstat(r.beside(kind)); err == nil {
+			paths = append(paths, r.beside(kind))
 		}
 	}
 	return paths
 }
 
-// Remove deletes the record, after it was imported.
+// Remove deletes the record, after it was imported, and notables that were never handed to splunkd.
 func (r *Record) Remove() error {
-	for _, path := range r.Files() {
+	for _, path := range slices.Concat(r.noted.staged, r.Files()) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove spool record: %w", err)
 		}

@@ -102,7 +102,7 @@ func (w *rowWalk) results(f *os.File) reading {
 		}
 		a := w.firing.Alert(row.Number, columns.Fields(row))
 		a.Warnings = append(a.Warnings, row.Odd.Warnings()...)
-		if !w.give(a, w.decision(row.Sum(), a)) {
+		if !w.give(a, w.decision(row.Number, row.Sum(), a)) {
 			return reading{rows: n + 1}
 		}
 	}
@@ -113,12 +113,13 @@ func (w *rowWalk) rest(got reading) {
 	if w.stopped {
 		return
 	}
-	if a, ok := got.standIn(w.firing, w.record.Payload); ok && !w.give(a, w.decision(0, a)) {
+	if a, ok := got.standIn(w.firing, w.record.Payload); ok && !w.give(a, w.decision(0, 0, a)) {
 		return
 	}
 	if a, p, ok := got.loss(w.firing, w.record.Payload); ok {
 		Identify(a, w.keys)
-		w.yield(Item{Alert: a, Proposal: p, NotableWritten: w.record.Trailer.LossNotable, Loss: true}, nil)
+		written := w.record.Trailer.LossNotable || w.record.noted.loss
+		w.yield(Item{Alert: a, Proposal: p, NotableWritten: written, Loss: true}, nil)
 	}
 }
 
@@ -140,8 +141,9 @@ func (w *rowWalk) give(a *winnow.Alert, d decision) bool {
 }
 
 // decision returns the stored decision that goes with a row, or lets the row pass.
-func (w *rowWalk) decision(sum uint32, a *winnow.Alert) decision {
+func (w *rowWalk) decision(row int, sum uint32, a *winnow.Alert) decision {
 	pass := decision{proposal: winnow.Proposal{Kind: winnow.ProposePass, Reason: winnow.ReasonUndecided}}
+	pass.notable = w.record.noted.rows.has(row)
 	if w.record.damaged != nil {
 		pass.proposal.Reason = winnow.ReasonRecordUnread
 		return pass
@@ -152,7 +154,7 @@ func (w *rowWalk) decision(sum uint32, a *winnow.Alert) decision {
 	}
 	if d.sum != sum {
 		a.Warnings = append(a.Warnings, "the stored decision was made on another row")
-		pass.proposal.Reason, pass.notable = winnow.ReasonRecordUnread, d.notable
+		pass.proposal.Reason, pass.notable = winnow.ReasonRecordUnread, pass.notable || d.notable
 		return pass
 	}
 	return d

@@ -24,6 +24,7 @@ const (
 	KindAlert      Kind = "alert"
 	KindIntake     Kind = "intake"
 	KindDecisions  Kind = "decisions"
+	KindNoted      Kind = "noted"      // notables written while an intake was being decided
 	KindCommand    Kind = "command"    // a change that a command asks the worker for
 	KindQuarantine Kind = "quarantine" // a payload that could not be understood
 )
@@ -97,7 +98,7 @@ func ReadSpool(dir string, now time.Time) ([]Entry, error) {
 	var out []Entry
 	for _, f := range files { // sorted by name, so by time
 		id, kind, ok := splitName(f.Name())
-		if !ok || kind == KindDecisions || !f.Type().IsRegular() {
+		if !ok || !kind.leads() || !f.Type().IsRegular() {
 			continue
 		}
 		e := Entry{Path: filepath.Join(dir, f.Name()), ID: id, Kind: kind}
@@ -109,12 +110,15 @@ func ReadSpool(dir string, now time.Time) ([]Entry, error) {
 	return out, nil
 }
 
+// leads reports whether a file is a record, and does not only go with one.
+func (k Kind) leads() bool { return k != KindDecisions && k != KindNoted }
+
 func fileName(id string, kind Kind) string { return id + "." + string(kind) }
 
 func splitName(name string) (id string, kind Kind, ok bool) {
 	id, ext, _ := strings.Cut(name, ".")
 	switch kind = Kind(ext); kind {
-	case KindAlert, KindIntake, KindDecisions, KindCommand, KindQuarantine:
+	case KindAlert, KindIntake, KindDecisions, KindNoted, KindCommand, KindQuarantine:
 		return id, kind, len(id) == 26
 	}
 	return "", "", false
@@ -158,8 +162,8 @@ func (h *Header) parse(data []byte) error {
 	return nil
 }
 
-// Sweep removes what actions that were killed left behind: files in dir/tmp, and decisions whose
-// intake is gone, both only when last written before the given time. Neither was ever complete,
+// Sweep removes what actions that were killed left behind: files in dir/tmp, and decisions and notes
+// whose intake is gone, both only when last written before the given time. Neither was ever complete,
 // or it was imported already.
 func Sweep(dir string, before time.Time) error {
 	var errs []error
@@ -186,7 +190,7 @@ func list(dir string) (paths []string) {
 func orphans(dir string) (paths []string) {
 	for _, path := range list(dir) {
 		id, kind, ok := splitName(filepath.Base(path))
-		if !ok || kind != KindDecisions {
+		if !ok || kind.leads() {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(dir, fileName(id, KindIntake))); errors.Is(err, fs.ErrNotExist) {

@@ -127,6 +127,11 @@ func (w *Writer) Commit(t Trailer) error {
 	return nil
 }
 
+// late reports whether the worker may have taken over the rows that these decisions are about.
+func (w *Writer) late(now time.Time) bool {
+	return w.header.Kind == KindDecisions && !now.Before(w.header.DecideBy)
+}
+
 // Abort removes what was written.
 func (w *Writer) Abort() {
 	_ = w.file.Close()

@@ -92,12 +92,14 @@ func (a *action) recordPath(kind Kind) string {
 var (
 	errLate       = errors.New("too late")
 	errIntakeOnly = errors.New("the decisions could not be stored")
+	errTakenOver  = errors.New("the worker has taken the rows over")
 )
 
 // decide decides every row, and what stands for rows that are not there. rec is nil when there is
 // no spool.
 func (a *action) decide(in input, gate Gate, rec *Writer, notes *notables) (reading, error) {
-	notes.rec = rec
+	notes.toRecord(rec)
+	defer notes.notes.close()
 	d := &decider{gate: gate, firing: a.firing, now: a.env.Now, deadline: a.deadline(), wants: notes.wants}
 	got, err := a.decideRows(in, d, notes)
 	if err != nil {
@@ -135,9 +137,9 @@ func (a *action) decideRows(in input, d *decider, notes *notables) (reading, err
 
 // commit makes the decisions durable, unless the worker may already have taken the intake.
 func (a *action) commit(rec *Writer, notes *notables) error {
-	if rec.header.Kind == KindDecisions && !a.env.Now().Before(rec.header.DecideBy) {
+	if rec.late(a.env.Now()) {
 		rec.Abort()
-		return fmt.Errorf("%w: the worker has taken the rows over", errIntakeOnly)
+		return fmt.Errorf("%w: %w", errIntakeOnly, errTakenOver)
 	}
 	err := rec.Commit(Trailer{LossNotable: notes.lossWritten})
 	if err != nil && rec.header.Kind == KindDecisions {

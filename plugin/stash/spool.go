@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Spool is the folder that splunkd reads stash files from, and deletes them.
@@ -28,6 +29,13 @@ func (s Spool) Write(key string, f File) (string, error) {
 		return "", errors.Join(err, os.Remove(staged.Path))
 	}
 	return staged.to, nil
+}
+
+const stagedPrefix = "stash-"
+
+// IsStaged reports whether a path can be that of a staged file: nothing else may be taken for one.
+func IsStaged(path string) bool {
+	return filepath.IsAbs(path) && strings.HasPrefix(filepath.Base(path), stagedPrefix)
 }
 
 // Staged is a stash file that is whole and on disk, where splunkd does not look.
@@ -66,7 +74,7 @@ func (s Spool) stage(data []byte) (string, error) {
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return "", err
 	}
-	file, err := os.CreateTemp(temp, "stash-*")
+	file, err := os.CreateTemp(temp, stagedPrefix+"*")
 	if err != nil {
 		return "", err
 	}
