@@ -396,6 +396,42 @@ func TestWriterSaysWhyItCannot(t *testing.T) {
 	}
 }
 
+// TestSpoolFolderThatCannotBeSynced: an error of Commit means that nothing is in the spool, because
+// whoever gets it writes notables for the rows.
+func TestSpoolFolderThatCannotBeSynced(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		faster bool // a worker has taken the record already
+		want   bool // an error
+	}{
+		{"still there", false, true},
+		{"a worker was faster", true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := newSpool(t)
+			h := testHeader(KindAlert)
+			w, err := CreateRecord(dir, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, fileName(h.ID, h.Kind))
+			w.sync = func(string) error {
+				if c.faster {
+					_ = os.Remove(path)
+				}
+				return errors.New("input/output error")
+			}
+			err = w.Commit(Trailer{})
+			if (err != nil) != c.want || (w.Doubt() == nil) != c.want {
+				t.Errorf("error %v, doubt %v", err, w.Doubt())
+			}
+			if entries, err := ReadSpool(dir, testTime); err != nil || len(entries) != 0 {
+				t.Errorf("the spool holds %v, error %v", entries, err)
+			}
+		})
+	}
+}
+
 // FuzzRecord: no file makes the reader fall over, or drop a row that nobody dropped. The fuzzer
 // cannot make checksums, so bodies of frames are its input as well.
 func FuzzRecord(f *testing.F) {

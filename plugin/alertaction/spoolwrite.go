@@ -24,6 +24,9 @@ type Writer struct {
 	err    error
 
 	resultsAt int64 // offset of the first frame of results
+
+	sync  func(dir string) error // state.SyncFolder
+	doubt error
 }
 
 // CreateRecord begins a file in dir/tmp, which must exist. Nothing is in the spool until
@@ -35,7 +38,7 @@ func CreateRecord(dir string, h Header) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store record: %w", err)
 	}
-	w := &Writer{dir: dir, header: h, file: f}
+	w := &Writer{dir: dir, header: h, file: f, sync: state.SyncFolder}
 	w.frames, w.err = newFrameWriter(f)
 	w.decide.out = w.frames
 	w.json(frameHeader, h)
@@ -121,11 +124,26 @@ func (w *Writer) Commit(t Trailer) error {
 		_ = os.Remove(from)
 		return fmt.Errorf("store record %s: %w", name, w.err)
 	}
-	if err := state.SyncFolder(w.dir); err != nil {
-		return fmt.Errorf("store record %s: %w", name, err)
+	if err := w.sync(w.dir); err != nil {
+		return w.takeBack(name, err)
 	}
 	return nil
 }
+
+// takeBack removes a record whose name may not survive a crash, so that after an error of Commit
+// nothing is in the spool. Where it cannot be removed, because a worker was faster or because the
+// disk is in a bad way, it counts as stored: whoever acts on an error would act on it twice.
+func (w *Writer) takeBack(name string, why error) error {
+	err := fmt.Errorf("store record %s: %w", name, why)
+	if removed := os.Remove(filepath.Join(w.dir, name)); removed != nil {
+		w.doubt = err
+		return nil
+	}
+	return err
+}
+
+// Doubt returns why a record that was committed may not survive a crash, nil when it will.
+func (w *Writer) Doubt() error { return w.doubt }
 
 // late reports whether the worker may have taken over the rows that these decisions are about.
 func (w *Writer) late(now time.Time) bool {

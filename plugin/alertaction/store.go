@@ -45,7 +45,7 @@ func (a *action) begin(in input) (*Writer, input, error) {
 		return w, in, err
 	}
 	copied := w.resultsAt
-	if err := w.Commit(Trailer{}); err != nil {
+	if err := a.commitRecord(w, Trailer{}); err != nil {
 		return nil, in, err
 	}
 	in.file, in.copied = a.recordPath(KindIntake), copied
@@ -141,9 +141,17 @@ func (a *action) commit(rec *Writer, notes *notables) error {
 		rec.Abort()
 		return fmt.Errorf("%w: %w", errIntakeOnly, errTakenOver)
 	}
-	err := rec.Commit(Trailer{LossNotable: notes.lossWritten})
+	err := a.commitRecord(rec, Trailer{LossNotable: notes.lossWritten})
 	if err != nil && rec.header.Kind == KindDecisions {
 		return fmt.Errorf("%w: %w", errIntakeOnly, err)
+	}
+	return err
+}
+
+func (a *action) commitRecord(w *Writer, t Trailer) error {
+	err := w.Commit(t)
+	if doubt := w.Doubt(); doubt != nil {
+		a.log.Error("%v; it is in the spool, but may not survive a crash", doubt)
 	}
 	return err
 }
