@@ -3,6 +3,7 @@ package llm
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/winnow-soc/winnow"
 )
@@ -10,28 +11,80 @@ import (
 // Limits of the injection scan, in bytes. What lies beyond them was not seen in full.
 const (
 	maxScanValue = 16 << 10 // of one value
-	maxScanText  = 96 << 10 // of one alert, before decoding
+	maxScanText  = 96 << 10 // of one alert, before decoding: of what others set, of names, and of what we set
 	maxDecoded   = 64 << 10 // of what one alert's values decode to
 	maxTaint     = 20       // signs noted of one alert
 )
 
-// Scan is guard G4. It reads every field that is not set by our own systems, with its decoded
-// layers, and reports text that tries to steer whoever reads the alert, as "injection:FIELD:SIGN".
-// cut names the fields that were too long to be read in full. The cost is linear in the limits
-// above. Safe for concurrent use.
+// Scan is guard G4. It reads every field, with its decoded layers, and reports text that tries to
+// steer whoever reads the alert, as "injection:FIELD:SIGN". Who sets a field does not matter: our
+// own sensors repeat names and error texts that others worded. Names of fields are read too, but
+// for those that the table knows. cut names the fields that were too long to be read in full. The
+// cost is linear in the limits above. Safe for concurrent use.
 func Scan(a *winnow.Alert, t *winnow.FieldTable) (taint, cut []string) {
 	s := scanner{c: &Case{Alert: a, Fields: t}}
-	for _, name := range a.Fields.Names() {
-		if s.c.control(name) == winnow.ControlSystem {
-			continue
-		}
-		s.name(name)
-		for _, v := range a.Fields[name] {
-			s.value(name, v)
-		}
-	}
+	names := a.Fields.Names()
+	s.others(names)
+	s.names(names)
+	s.ours(names)
 	s.match()
 	return s.taint, s.cut
+}
+
+// others reads the values that our own systems do not set.
+func (s *scanner) others(names []string) {
+	for _, name := range names {
+		if s.c.control(name) != winnow.ControlSystem {
+			s.values(name)
+		}
+	}
+}
+
+// names reads the names that the table does not know: in vendor JSON they can be anybody's text.
+// Those that look like identifiers are read each on its own.
+func (s *scanner) names(names []string) {
+	s.part()
+	for _, name := range names {
+		if s.c.Fields != nil && s.c.Fields.Known(name) {
+			continue
+		}
+		s.value(name, name)
+		if identifier(name) {
+			s.text = append(s.text, apart...)
+		}
+	}
+}
+
+// identifier reports whether a field's name is one that a product would choose.
+func identifier(name string) bool {
+	for i := range len(name) {
+		if b := name[i]; b <= ' ' || b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// ours reads the values that our own systems set, each on its own: nobody can split an instruction
+// over them, and together they only look like one by chance.
+func (s *scanner) ours(names []string) {
+	s.part()
+	for _, name := range names {
+		if s.c.control(name) == winnow.ControlSystem {
+			s.values(name)
+			s.text = append(s.text, apart...)
+		}
+	}
+}
+
+// apart stands between texts that are not read on from one to the next: more blanks than any
+// pattern takes for the space between two words.
+const apart = "        "
+
+// part begins a part of the alert with a limit of its own.
+func (s *scanner) part() {
+	s.text = append(s.text, apart...)
+	s.read = 0
 }
 
 // scanner gathers the texts of an alert into one, because an instruction may be split over
@@ -40,7 +93,7 @@ type scanner struct {
 	c        *Case
 	text     []byte // normalised: lower case, one space between words
 	segments []segment
-	read     int // bytes of values taken so far
+	read     int // bytes taken so far of the part that is read
 	decoded  int // bytes of decoded layers so far
 	taint    []string
 	cut      []string
@@ -52,11 +105,9 @@ type segment struct {
 	field string
 }
 
-// name reads a field's own name: in vendor JSON it can be anybody's text. Plain names are
-// passed over.
-func (s *scanner) name(field string) {
-	if strings.ContainsRune(field, ' ') || !ascii(field) {
-		s.value(field, field)
+func (s *scanner) values(field string) {
+	for _, v := range s.c.Alert.Fields[field] {
+		s.value(field, v)
 	}
 }
 

@@ -30,11 +30,7 @@ func (s *scanner) match() {
 		for j < len(text) && wordByte(text[j]) {
 			j++
 		}
-		if ps.first[b] && j-i <= ps.longest {
-			for _, p := range ps.byAnchor[text[i:j]] {
-				s.near(ps, &spans[p], p, text, i)
-			}
-		}
+		s.word(ps, spans, text, i, j)
 		i = j
 	}
 	for p := range spans {
@@ -42,6 +38,31 @@ func (s *scanner) match() {
 	}
 	if wide {
 		s.unspaced(ps, text)
+	}
+}
+
+// word notes the patterns near a word. Words joined by underscores are looked at as one, since some
+// anchors are written so, and each by itself: in names and identifiers they stand for blanks.
+func (s *scanner) word(ps *patternSet, spans []span, text string, i, j int) {
+	s.anchor(ps, spans, text, i, j)
+	if strings.IndexByte(text[i:j], '_') < 0 {
+		return
+	}
+	for i < j {
+		end := j
+		if n := strings.IndexByte(text[i:j], '_'); n >= 0 {
+			end = i + n
+		}
+		s.anchor(ps, spans, text, i, end)
+		i = end + 1
+	}
+}
+
+func (s *scanner) anchor(ps *patternSet, spans []span, text string, i, j int) {
+	if i < j && ps.first[text[i]] && j-i <= ps.longest {
+		for _, p := range ps.byAnchor[text[i:j]] {
+			s.near(ps, &spans[p], p, text, i)
+		}
 	}
 }
 

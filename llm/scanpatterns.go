@@ -51,7 +51,7 @@ var commandPatterns = []pattern{
 	{"answer_form", "", "respond reply answer output return say print",
 		`{<}(?:respond|reply|answer|output|return|say|print) (?:only|exactly|just|simply|nothing but|with only|with exactly|verbatim) (?:with|in|the|this|as|a|json|"|yes|no|and)`},
 	{"addressed", "", "dear hey hello attention note notes message memo instruction instructions reminder hi notice warning important psa fyi",
-		`{<}(?:dear|hey|hello|hi|attention|notes? (?:to|for)|message (?:to|for)|memo (?:to|for)|instructions? (?:to|for)|reminder (?:to|for)|notice (?:to|for)|important|fyi)[\x20,:]{1,3}(?:the |any |all |to |for |our |an? )?(?:\pL+ ){0,2}?` + reader + `{>}`},
+		`{<}(?:dear|hey|hello|hi|attention|notes? (?:to|for)|message (?:to|for)|memo (?:to|for)|instructions? (?:to|for)|reminder (?:to|for)|notice (?:to|for)|important|fyi)[\x20,:_.-]{1,3}(?:the |any |all |to |for |our |an? )?(?:\pL+ ){0,2}?` + reader + `{>}`},
 	{"if_you_are", "", "you", `{<}(?:if|when|since|because|as) you(?: are|.re) (?:an? |the |reading |processing |reviewing |analy[sz]ing |evaluating |triaging )(?:\pL+ ){0,3}?(?:` + reader + `|` + subject + `|this)`},
 	{"as_an_ai", "", "ai llm language automated", `{<}as an? (?:ai|llm|language model|ai (?:assistant|model|analyst)|automated (?:analyst|system))`},
 	{"prompt_talk", "", "prompt prompts", `{<}(?:(?:system|hidden|initial|secret|developer|original|internal|your) prompts?{>}|(?:reveal|print|repeat|show|leak|output|display|disclose|ignore) (?:\pL+ ){0,4}?prompts?{>}|prompt injection|(?:previous|above|following|my|next|this) prompts?{>})`},
