@@ -44,9 +44,9 @@ func TestErrorsSayWhatSplunkSaid(t *testing.T) {
 	wantError(t, as(SessionKey("t0ken")).UpdateNotable(ctx, u), CodeAuth, true)
 	wantError(t, as(Token("t0ken")).UpdateNotable(ctx, u), CodeForbidden, true, "edit_notable_events", "user=svc")
 	_, err := as(SessionKey(testKey)).Secret(ctx, "", "none")
-	wantError(t, err, CodeNotFound, false, "Could not find object", `"none"`)
+	wantError(t, err, CodeNotFound, true, "Could not find object", `"none"`)
 
-	for status, retry := range map[int]bool{429: true, 503: true, 500: true, 400: false, 307: false} {
+	for status, retry := range map[int]bool{429: true, 503: true, 500: true, 404: true, 400: false, 307: false} {
 		s.Fail(splunktest.Fault{Path: "/services/notable_update", Times: 1, Status: status})
 		err := as(SessionKey(testKey)).UpdateNotable(ctx, u)
 		if err == nil || Retryable(err) != retry {

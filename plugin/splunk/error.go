@@ -86,7 +86,7 @@ func statusError(op string, status int, body []byte) *Error {
 	case status == http.StatusForbidden:
 		e.Code, e.Retry = CodeForbidden, true // a role is soon changed
 	case status == http.StatusNotFound:
-		e.Code = CodeNotFound
+		e.Code, e.Retry = CodeNotFound, true // an app that is being upgraded takes its endpoints along
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		e.Code, e.Retry = CodeBusy, true
 	case status >= http.StatusInternalServerError, status == http.StatusRequestTimeout:

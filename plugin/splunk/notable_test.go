@@ -79,7 +79,7 @@ func TestFindNotableIsExact(t *testing.T) {
 func TestFindNotableWithoutES(t *testing.T) {
 	s := newServer(t, splunktest.Options{NoES: true})
 	_, err := find(newClient(t, s), testSID, "0")
-	wantError(t, err, CodeRefused, false, "macro", "find notable")
+	wantError(t, err, CodeRefused, true, "macro", "find notable")
 }
 
 func TestUpdateNotable(t *testing.T) {

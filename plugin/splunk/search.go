@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -38,9 +39,19 @@ func (c *Client) Search(ctx context.Context, spl string, from, to time.Time) ([]
 	}}
 	body, err := c.do(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, searchError(err)
 	}
 	return parseExport(r.op, body)
+}
+
+// searchError lets a search be tried again that Splunk has refused. The text is winnow's own and
+// right, so what it does not understand is a macro or a lookup, and those come and go with their
+// app: while Enterprise Security is being upgraded, they are not there.
+func searchError(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Code == CodeRefused && e.Status == http.StatusBadRequest {
+		e.Retry = true
+	}
+	return err
 }
 
 func epoch(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }

@@ -282,6 +282,30 @@ func TestUpdateErrorsAreRetried(t *testing.T) {
 	}
 }
 
+// TestUpdateOutlivesAnUpgrade: while Enterprise Security is replaced, its endpoints and macros are
+// not there. What it is to be told waits.
+func TestUpdateOutlivesAnUpgrade(t *testing.T) {
+	const export = "/servicesNS/nobody/winnow/search/v2/jobs/export"
+	const macro = `{"messages":[{"type":"FATAL","text":"Error in 'SearchParser': The search specifies a macro 'get_urgency' that cannot be found."}]}`
+	b := newBeside(t, nil)
+	for _, c := range []struct {
+		fault splunktest.Fault
+		code  Code
+	}{
+		{splunktest.Fault{Path: "/services/alerts/reviewstatuses", Status: 404}, CodeNotFound},
+		{splunktest.Fault{Path: export, Status: 400, Body: macro}, CodeRefused},
+		{splunktest.Fault{Path: "/services/notable_update", Status: 404}, CodeNotFound},
+	} {
+		c.fault.Times = 1
+		b.Fail(c.fault)
+		wantError(t, b.sink.Deliver(context.Background(), delivery("0", 1, winnow.StateClosed)), c.code, true)
+	}
+	deliver(t, b.sink, delivery("0", 1, winnow.StateClosed))
+	if b.Open() != 0 || b.Updates() != 1 {
+		t.Errorf("%d open, %d updates", b.Open(), b.Updates())
+	}
+}
+
 func TestStatusesAreKeptForAWhile(t *testing.T) {
 	b := newBeside(t, nil)
 	asked := func() int {
