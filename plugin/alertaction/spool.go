@@ -124,8 +124,13 @@ func splitName(name string) (id string, kind Kind, ok bool) {
 	return "", "", false
 }
 
+// longestDecide is how far ahead of the present an action can have set DecideBy: an hour is the most
+// that [gate] deadline takes.
+const longestDecide = time.Hour + decideGrace
+
 // waits reports whether the action that wrote an intake may still be deciding. A damaged one does
-// not wait: the reader will say what is wrong with it.
+// not wait: the reader will say what is wrong with it. Nor does one from a future that no action
+// sees: the clock was set back since.
 func waits(path string, now time.Time) bool {
 	f, err := os.Open(path) //nolint:gosec // a name in the spool folder
 	if err != nil {
@@ -133,7 +138,7 @@ func waits(path string, now time.Time) bool {
 	}
 	defer f.Close() //nolint:errcheck // read only
 	h, err := readHeader(f)
-	return err == nil && now.Before(h.DecideBy)
+	return err == nil && now.Before(h.DecideBy) && h.DecideBy.Sub(now) <= longestDecide
 }
 
 func readHeader(in io.Reader) (Header, error) {

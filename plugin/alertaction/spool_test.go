@@ -212,6 +212,23 @@ func testOrphan(t *testing.T, dir string, rec *Record, h Header) {
 	}
 }
 
+// TestIntakeFromTheFuture: after a clock was set back, an intake waits no longer than any other.
+func TestIntakeFromTheFuture(t *testing.T) {
+	for ahead, want := range map[time.Duration]int{
+		5 * time.Minute: 0, longestDecide: 0, longestDecide + time.Second: 1, 10 * 365 * 24 * time.Hour: 1,
+	} {
+		dir := newSpool(t)
+		h := testHeader(KindIntake)
+		h.DecideBy = testTime.Add(ahead)
+		if err := writeBody(dir, h, nil); err != nil {
+			t.Fatal(err)
+		}
+		if entries, err := ReadSpool(dir, testTime); err != nil || len(entries) != want {
+			t.Errorf("%s ahead: %d records, want %d, error %v", ahead, len(entries), want, err)
+		}
+	}
+}
+
 func TestSpoolListsOldestFirst(t *testing.T) {
 	dir := newSpool(t)
 	for i := range 3 {
