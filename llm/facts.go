@@ -55,7 +55,7 @@ func (f *Facts) Find(in Input) []Fact {
 	var out []Fact
 	covered := f.covering(in.Alert.SearchName)
 	for i, fam := range f.families {
-		if !covered[i] && !matchAny(fam.sourcetypes, in.Alert.Fields["sourcetype"]...) {
+		if !covered[i] && !fam.speaksOf(in.Alert.Fields["sourcetype"]) {
 			continue
 		}
 		for _, ft := range fam.facts {
@@ -174,21 +174,23 @@ func (f *Facts) covering(search string) []bool {
 
 // covers reports whether the family speaks of a search, by its name or by sourcetype.
 func (f *family) covers(search string, sourcetypes []string) bool {
-	return matchAny(f.searches, search) || matchAny(f.sourcetypes, sourcetypes...)
+	return matchAny(f.searches, search) || f.speaksOf(sourcetypes)
 }
 
-// matchAny reports whether a glob matches one of the values, letter case aside.
-func matchAny(globs []string, values ...string) bool {
+// speaksOf reports whether the family speaks of every sourcetype: an attacker who adds the
+// sourcetype of another family must not choose the facts that count.
+func (f *family) speaksOf(sourcetypes []string) bool {
+	return len(sourcetypes) > 0 &&
+		!slices.ContainsFunc(sourcetypes, func(s string) bool { return !matchAny(f.sourcetypes, s) })
+}
+
+// matchAny reports whether one of the globs matches the value, letter case aside.
+func matchAny(globs []string, value string) bool {
 	if len(globs) == 0 {
 		return false
 	}
-	for _, v := range values {
-		v = strings.ToLower(v)
-		if slices.ContainsFunc(globs, func(g string) bool { return globMatch(g, v) }) {
-			return true
-		}
-	}
-	return false
+	value = strings.ToLower(value)
+	return slices.ContainsFunc(globs, func(g string) bool { return globMatch(g, value) })
 }
 
 // globMatch matches a pattern in which * stands for any text and ? for one byte, in linear

@@ -81,6 +81,9 @@ func TestFacts(t *testing.T) {
 		}, nil},
 		{"other search", winnow.Fields{"src": {"10.8.0.4"}}, func(in *Input) { in.Alert.SearchName = "Brute Force" }, nil},
 		{"by sourcetype", winnow.Fields{"dest": {"db-1"}, "sourcetype": {"VPN:gate"}}, func(in *Input) { in.Alert.SearchName = "Other" }, []string{"list:other"}},
+		{"by two sourcetypes", winnow.Fields{"dest": {"db-1"}, "sourcetype": {"vpn:gate", "vpn:client"}}, func(in *Input) { in.Alert.SearchName = "Other" }, []string{"list:other"}},
+		{"a sourcetype was added", winnow.Fields{"dest": {"db-1"}, "sourcetype": {"edr", "vpn:gate"}}, func(in *Input) { in.Alert.SearchName = "Other" }, nil},
+		{"no sourcetype", winnow.Fields{"dest": {"db-1"}}, func(in *Input) { in.Alert.SearchName = "Other" }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
