@@ -149,14 +149,63 @@ func TestRedactedHidesWhatCannotBeParsed(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`{"sid": "1", "session_key": "abc`, `{"sid": "1", "session<secret>`},
 		{`<alert><session_key>abc</session_key><sid>1</sid>`, `<alert><session<secret></session<secret><sid>1</sid>`},
+		{`<session_key>ab cd &amp; ef</session_key><sid>1`, `<session<secret></session<secret><sid>1`},
+		{`<session_key kind="x"><![CDATA[ab<c]]></session_key><sid>1`, `<session<secret></session<secret><sid>1`},
+		{`<session_key>abc`, `<session<secret>`},
 		{`{"Session_Key":"abc","sid":1`, `{"Session<secret>","sid":1`},
 		{`session timed out`, `session timed out`},
 		{"session_key=\xff\xfeabc rest", "session<secret> rest"},
+		{`{"session_key":"ab\/cd","sid":1`, `{"session<secret>","sid":1`},
+		{`{"session_key":"ab\"cd","sid":1`, `{"session<secret>","sid":1`},
+		{`{"session_key":"ab\\","sid":1`, `{"session<secret>","sid":1`},
+		{"{\"session_key\" : \"ab\ncd ef, gh\",\"sid\":1", `{"session<secret>","sid":1`},
+		{`{"session_key":["abc", "d]e"],"sid":1`, `{"session<secret>,"sid":1`},
+		{`{"session_key":{"value": ["abc", "\"d}e"]},"sid":1`, `{"session<secret>,"sid":1`},
+		{`{"session_key":["abc","sid":1`, `{"session<secret>`},
+		{`{"session_key":12345,"sid":1`, `{"session<secret>,"sid":1`},
+		{`{"sess\u0069on_key":"abc","sid":1`, `{"session<secret>","sid":1`},
+		{`{"session\u005fkey":"abc","sid":"\u00e4"`, `{"session<secret>","sid":"\u00e4"`},
+		{`{"a":"{\"session_key\":\"ab\\\"cd\",\"b\":1}"`, `{"a":"{\"session<secret>\",\"b\":1}"`},
+		{`{"a":"{\"session_key\":[\"ab\",\"cd\"],\"b\":1}"`, `{"a":"{\"session<secret>,\"b\":1}"`},
+		{`{"a":"{\n \"session_key\":\n \"abc\"}"`, `{"a":"{\n \"session<secret>\"}"`},
+		{`{"a":"{\"b\":\"{\\\"session_key\\\":\\\"abc\\\"}\"}"`, `{"a":"{\"b\":\"{\\\"session<secret>\\\"}\"}"`},
+		{`{"a":"{\"sess\\u0069on_key\":\"abc\"}"`, `{"a":"{\"session<secret>\"}"`},
+		{`session_key`, `session<secret>`},
+		{`session_key: \`, `session<secret>`},
+		{`\u00`, `\u00`},
 	} {
 		if got := string(Redacted([]byte(c.text))); got != c.want {
-			t.Errorf("Redacted(%q) = %q, want %q", c.text, got, c.want)
+			t.Errorf("Redacted(%s)\n  is %s\nwant %s", c.text, got, c.want)
 		}
 	}
+}
+
+// FuzzRedacted: however a payload is cut, the key that its JSON holds is not in what is kept.
+func FuzzRedacted(f *testing.F) {
+	f.Add("abcd/EFGH", "x", 40)
+	f.Add("ab\"cd\\", "\n", 35)
+	f.Add("ab cd]}", "\u00e4", 30)
+	f.Fuzz(func(t *testing.T, secret, other string, cut int) {
+		secret = "KeY" + secret + "KeY" // nothing else says that
+		inner, err := json.Marshal(map[string]any{"session_key": secret, "other": other})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, doc := range []any{
+			map[string]any{"sid": other, "session_key": secret},
+			map[string]any{"sid": other, "session_key": []any{other, map[string]any{"x": secret}}},
+			map[string]any{"configuration": map[string]any{"_cam": string(inner)}},
+		} {
+			text, err := json.Marshal(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = text[:len(text)-min(max(cut, 1), 40)%len(text)]
+			if got := Redacted(text); bytes.Contains(got, []byte("KeY")) && !strings.Contains(other, "KeY") {
+				t.Fatalf("of %s is kept %s", text, got)
+			}
+		}
+	})
 }
 
 // FuzzPayload: no payload makes the action fall over, what is stored is JSON, and a session key
