@@ -28,6 +28,8 @@ type app struct {
 	// set before run to stand in the way of something
 	openGate func(*state.Deployment, *winnow.Keys, time.Time) (Gate, error)
 	after    func(time.Duration) <-chan time.Time
+
+	startWorker func(*state.Deployment) (bool, error)
 }
 
 const testEscalate = `escalate:
@@ -187,7 +189,13 @@ func (a *app) run(payload string) ran {
 	code := Main([]string{"--execute"}, Env{
 		Stdin: strings.NewReader(payload), Stderr: &stderr, Getenv: a.getenv, Executable: a.program(),
 		Now: func() time.Time { return a.now }, OpenGate: open, After: a.after,
-		StartWorker: func(*state.Deployment) error { a.started++; return nil },
+		StartWorker: func(d *state.Deployment) (bool, error) {
+			if a.startWorker != nil {
+				return a.startWorker(d)
+			}
+			a.started++
+			return true, nil
+		},
 	})
 	r := ran{code: code, stderr: stderr.String()}
 	a.checkLines(r.stderr)

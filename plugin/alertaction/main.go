@@ -38,8 +38,9 @@ type Env struct {
 	// After is time.After, unless it is set.
 	After func(time.Duration) <-chan time.Time
 
-	// StartWorker starts `winnow worker --once` on its own, and does not wait.
-	StartWorker func(d *state.Deployment) error
+	// StartWorker starts `winnow worker --once` on its own, and does not wait; it does not when a
+	// worker runs.
+	StartWorker func(d *state.Deployment) (started bool, err error)
 }
 
 // OSEnv returns the environment of the running process.
@@ -182,11 +183,14 @@ func (a *action) startWorker() {
 	if !a.deployment.Settings.Gate.StartWorker {
 		return
 	}
-	if err := a.env.StartWorker(a.deployment); err != nil {
+	switch started, err := a.env.StartWorker(a.deployment); {
+	case err != nil:
 		a.log.Error("start worker: %v", err)
-		return
+	case started:
+		a.log.Info("started `winnow worker --once`")
+	default:
+		a.log.Warn("no worker started: one holds %s, but does not show itself", a.deployment.Path("worker.lock"))
 	}
-	a.log.Info("started `winnow worker --once`")
 }
 
 // quarantine keeps a payload that cannot be understood, so that the worker can show it to a person.

@@ -137,7 +137,7 @@ func (w *Writer) takeBack(name string, why error) error {
 	err := fmt.Errorf("store record %s: %w", name, why)
 	if removed := os.Remove(filepath.Join(w.dir, name)); removed != nil {
 		w.doubt = err
-		return nil
+		return nil //nolint:nilerr // Doubt tells
 	}
 	return err
 }

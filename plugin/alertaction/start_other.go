@@ -9,6 +9,6 @@ import (
 )
 
 // startWorker is for clusters on Unix, whose members do not all run modular inputs.
-func startWorker(*state.Deployment) error {
-	return errors.New("[gate] start_worker is not available on this system: enable the input winnow://worker")
+func startWorker(*state.Deployment) (started bool, err error) {
+	return false, errors.New("[gate] start_worker is not available on this system: enable the input winnow://worker")
 }

@@ -12,14 +12,17 @@ import (
 
 // startWorker starts `winnow worker --once` in a session of its own, so that it outlives the
 // action. It does nothing while a worker holds the lock: many alerts at once start one.
-func startWorker(d *state.Deployment) error {
+func startWorker(d *state.Deployment) (started bool, err error) {
 	if f, err := os.Open(d.Path("worker.lock")); err == nil {
 		defer f.Close() //nolint:errcheck // closing lets go of the lock
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-			return nil
+			return false, nil
 		}
 	}
-	return spawn(d, &syscall.SysProcAttr{Setsid: true})
+	if err := spawn(d, &syscall.SysProcAttr{Setsid: true}); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 func spawn(d *state.Deployment, attr *syscall.SysProcAttr) error {
