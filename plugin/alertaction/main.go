@@ -2,6 +2,7 @@ package alertaction
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -133,7 +134,10 @@ func (a *action) open() error {
 		a.log.Error("%v; until that is mended nothing is dropped", a.broken)
 	}
 	a.host = state.HostGUID(a.deployment.SplunkHome)
-	a.noSpool = a.deployment.Init()
+	if a.noSpool = a.deployment.Init(); errors.Is(a.noSpool, state.ErrSecretLost) {
+		a.log.Error("%v", a.noSpool)
+		a.noSpool = nil // storing takes no secret
+	}
 	if a.keys, err = a.deployment.Keys(); err != nil {
 		a.log.Error("%v; nothing is dropped, and what is written has no winnow_id", err)
 	}

@@ -281,6 +281,10 @@ func TestNothingIsDroppedBlind(t *testing.T) {
 		{"gate off", "pass/gate_off", "", func(a *app, d *state.Deployment) {
 			_ = d.SetGate(true, "ann", a.now)
 		}},
+		{"secret lost", "pass/rules_unread", "bring it back from a backup", func(a *app, d *state.Deployment) {
+			a.write(d.Path("ledger.db"), "")
+			_ = os.Remove(d.Path("secret.key"))
+		}},
 		{"secret damaged", "pass/rules_unread", "secret", func(a *app, d *state.Deployment) {
 			a.write(d.Path("secret.key"), "short")
 		}},

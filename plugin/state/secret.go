@@ -12,7 +12,7 @@ import (
 	"github.com/winnow-soc/winnow/allowlist"
 )
 
-// Init makes the state folder with its spool, and the deployment's secret when there is none.
+// Init makes the state folder with its spool, and the deployment's secret when there never was one.
 // Any number of processes may call it at once: they end up with one secret. It is cheap when
 // everything is there.
 func (d *Deployment) Init() error {
@@ -25,11 +25,20 @@ func (d *Deployment) Init() error {
 		}
 	}
 	_, err := os.Lstat(d.Path("secret.key"))
-	if missing(err) {
-		return d.initialise()
+	if !missing(err) {
+		return err
 	}
-	return err
+	if _, err := os.Lstat(d.Path("ledger.db")); !missing(err) {
+		return fmt.Errorf("%w: %s is missing, but %s was made with it; bring it back from a backup (to begin anew, move the whole folder %s away)",
+			ErrSecretLost, d.Path("secret.key"), d.Path("ledger.db"), d.State)
+	}
+	return d.initialise()
 }
+
+// ErrSecretLost is wrapped by the error of [Deployment.Init] when a state that was in use has no
+// secret any more. A new one would silently disown all that the old one has signed: every
+// winnow_id in Splunk, every cached verdict. The folders of the state are all there then.
+var ErrSecretLost = errors.New("the secret is lost")
 
 // initialise writes what a new state begins with. The secret comes last: where it is, the
 // suspensions have been, so that a suspensions file that is missing is known to be lost.

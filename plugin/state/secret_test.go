@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -105,6 +106,33 @@ func TestInitMakesPrivateFoldersAndKeepsTheSecret(t *testing.T) {
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%q has mode %v (%v), want %v", name, info.Mode().Perm(), err, want)
 		}
+	}
+}
+
+// TestLostSecretIsNotReplaced: a state that was in use is not given another secret in silence.
+func TestLostSecretIsNotReplaced(t *testing.T) {
+	d := &state.Deployment{State: t.TempDir()}
+	if _, err := initAndSign(d); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(d.Path("secret.key"), d.Path("secret.key")+".bak"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.Path("ledger.db"), "")
+	for range 2 {
+		err := d.Init()
+		if !errors.Is(err, state.ErrSecretLost) || !strings.Contains(err.Error(), "bring it back from a backup") {
+			t.Errorf("error is %v", err)
+		}
+	}
+	if _, err := os.Lstat(d.Path("secret.key")); err == nil {
+		t.Error("another secret was made")
+	}
+	if err := os.Rename(d.Path("secret.key")+".bak", d.Path("secret.key")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Init(); err != nil {
+		t.Errorf("with the secret back: %v", err)
 	}
 }
 
