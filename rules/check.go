@@ -42,6 +42,14 @@ func (s *Set) warnings(r *Rule) (out []*Error) {
 	if r.read().root.op == condLiteral {
 		warn(r.finding("", "the condition is always %v", r.read().root.value))
 	}
+	for _, u := range r.read().wide {
+		warn(r.at(u, r.finding(wideHint, "the network %q holds every address", u.how)))
+	}
+	for _, l := range r.read().lists {
+		if wide := l.everything(); wide != "" {
+			warn(r.finding(wideHint, "lists.%s holds %q, which is every address", l.name, wide))
+		}
+	}
 	for _, u := range r.read().vendor {
 		warn(r.at(u, r.finding("if it is spelt right, add it to fields.csv",
 			"field %q is in no table of fields and in no test of the rule", eventName(u.field))))
@@ -53,6 +61,8 @@ func (s *Set) warnings(r *Rule) (out []*Error) {
 	}
 	return out
 }
+
+const wideHint = "name the networks that are meant; has(event.FIELD) says that there is an address"
 
 // finding is an error at the rule.
 func (r *Rule) finding(hint, format string, args ...any) *Error {

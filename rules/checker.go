@@ -17,6 +17,7 @@ type checker struct {
 	lists  []*List
 	vendor []fieldUse
 	smells []fieldUse
+	wide   []fieldUse // networks that hold every address
 
 	atom    *atom // the atom being read, nil between atoms
 	over    *term // the list whose elements # means, nil outside of any, all, none, one and count

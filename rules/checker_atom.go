@@ -324,6 +324,9 @@ func (c *checker) network(n ast.Node, a *atom) error {
 		if !ok {
 			return fail(n, networkHint(t.text), "%q is not a network or an address", t.text)
 		}
+		if p.Bits() == 0 {
+			c.wide = append(c.wide, fieldUse{how: t.text, at: start(n)})
+		}
 		a.networks = append(a.networks, p)
 		return nil
 	case t.kind == termList && a.networks == nil:

@@ -33,6 +33,7 @@ type condition struct {
 	lists  []*List
 	vendor []fieldUse // fields that neither fields.csv nor the rule's tests know
 	smells []fieldUse // readings of fields that rules check may warn about
+	wide   []fieldUse // constant networks that hold every address
 
 	once     sync.Once
 	compiled *program
@@ -81,7 +82,7 @@ func parseCondition(text string, v vocabulary) (*condition, error) {
 	if _, err := rewriteTrue(root); err != nil {
 		return nil, err
 	}
-	return &condition{root: root, slots: c.slots, lists: c.lists, vendor: c.vendor, smells: c.smells}, nil
+	return &condition{root: root, slots: c.slots, lists: c.lists, vendor: c.vendor, smells: c.smells, wide: c.wide}, nil
 }
 
 func parseText(text string) (ast.Node, error) {

@@ -38,6 +38,19 @@ func (l *List) Networks() bool { return l.err == nil && l.notNet == "" && len(l.
 // Err says why the list cannot be trusted: missing, unreadable, empty, or shrunk.
 func (l *List) Err() error { return l.err }
 
+// everything returns the first value that is the network of all addresses, or "".
+func (l *List) everything() string {
+	if !l.Networks() {
+		return ""
+	}
+	for i, p := range l.networks {
+		if p.Bits() == 0 {
+			return l.values[i]
+		}
+	}
+	return ""
+}
+
 // Contains reports whether the list holds the text, or, for a list of networks, holds a network
 // that the address lies in. The empty text is in no list; nothing is in a list that cannot be
 // trusted.

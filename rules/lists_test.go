@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,6 +198,36 @@ func TestRuleWithBrokenList(t *testing.T) {
 		}
 		if checks := set.Check(); len(checks) != 1 || checks[0].Warning || !strings.Contains(checks[0].Message, "is empty") {
 			t.Errorf("%s: check says %v", when, checks)
+		}
+	}
+}
+
+// A list that holds the network of all addresses allows everybody, and rules check says so.
+func TestCheckWarnsOfListsOfEveryAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.8.0.0/16\n0.0.0.0/0\n": "0.0.0.0/0",
+		"::/0\n":                   "::/0",
+		"::ffff:0:0/96\n":          "::ffff:0:0/96",
+		"10.0.0.0/8\n0.0.0.0\n":    "",
+		"0.0.0.0/0\nann\n":         "", // a list of texts
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "ours.txt"), text)
+		ls, err := LoadLists(ListOptions{Folders: []string{dir}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := Load(Options{Lists: ls, Now: fixedNow}, ruleWhen(t, `event.user in lists.ours`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checks := set.Check()
+		if want == "" && len(checks) == 0 {
+			continue
+		}
+		message := fmt.Sprintf("lists.ours holds %q, which is every address", want)
+		if len(checks) != 1 || !checks[0].Warning || checks[0].Rule != "r" || checks[0].Message != message {
+			t.Errorf("%q: check says %v", text, checks)
 		}
 	}
 }
