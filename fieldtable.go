@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -33,11 +32,11 @@ func (c Control) String() string {
 // FieldTable says of each field who controls it, and whether it is volatile: different in every
 // alert, like a time or an event id, and so no part of the cache key. It is default/fields.csv,
 // with later tables laid over earlier ones. Safe for concurrent use once read. The alert action
-// reads the table of a thousand rows at every start and seldom asks it, so the rows are checked
-// when they are read and sorted into maps when the first question comes.
+// reads the table of a thousand rows at every start and seldom asks it, so the table is
+// checked when it is read and sorted into maps when the first question comes.
 type FieldTable struct {
-	rows []fieldRow
-	raw  map[string]bool
+	texts []string // checked
+	raw   map[string]bool
 
 	once     sync.Once
 	all      map[string]FieldInfo
@@ -68,7 +67,15 @@ func (t *FieldTable) Read(name string, r io.Reader) error {
 
 // Parse is Read of a text.
 func (t *FieldTable) Parse(name, text string) error {
-	t.rows = slices.Grow(t.rows, strings.Count(text, "\n"))
+	if err := eachRow(name, text, func(fieldRow) {}); err != nil {
+		return err
+	}
+	t.texts = append(t.texts, text)
+	return nil
+}
+
+// eachRow calls f with every row of a table.
+func eachRow(name, text string, f func(fieldRow)) error {
 	n, header := 0, false
 	for line := range strings.Lines(text) {
 		n++
@@ -77,15 +84,19 @@ func (t *FieldTable) Parse(name, text string) error {
 			continue
 		}
 		columns, count, err := splitRow(line)
+		var row fieldRow
 		switch {
 		case err != nil:
 		case header:
-			err = t.add(columns, count)
+			row, err = readRow(columns, count)
 		default:
 			header, err = true, checkHeader(columns, line)
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", name, n, err)
+		}
+		if row.field != "" {
+			f(row)
 		}
 	}
 	if !header {
@@ -130,14 +141,14 @@ func splitQuoted(line string) (row [maxColumns]string, count int, err error) {
 	return row, len(columns), err
 }
 
-func (t *FieldTable) add(row [maxColumns]string, count int) error {
+func readRow(row [maxColumns]string, count int) (fieldRow, error) {
+	r := fieldRow{field: row[0], search: row[3]}
 	if count < 3 || count > maxColumns {
-		return fmt.Errorf("%d columns, want 3 or 4", count)
+		return r, fmt.Errorf("%d columns, want 3 or 4", count)
 	}
 	if row[0] == "" {
-		return errors.New("empty field name")
+		return r, errors.New("empty field name")
 	}
-	r := fieldRow{field: row[0], search: row[3]}
 	switch row[1] {
 	case "system":
 		r.info.Control = ControlSystem
@@ -145,35 +156,38 @@ func (t *FieldTable) add(row [maxColumns]string, count int) error {
 		r.info.Control = ControlIdentity
 	case "attacker":
 	default:
-		return fmt.Errorf("field %q: unknown control %q (want system, identity or attacker)", row[0], row[1])
+		return r, fmt.Errorf("field %q: unknown control %q (want system, identity or attacker)", row[0], row[1])
 	}
 	switch row[2] {
 	case "true":
 		r.info.Volatile = true
 	case "false", "":
 	default:
-		return fmt.Errorf("field %q: volatile is %q (want true or false)", row[0], row[2])
+		return r, fmt.Errorf("field %q: volatile is %q (want true or false)", row[0], row[2])
 	}
-	t.rows = append(t.rows, r)
-	return nil
+	return r, nil
 }
 
 // sorted returns the rows as maps.
 func (t *FieldTable) sorted() (all map[string]FieldInfo, bySearch map[string]map[string]FieldInfo) {
 	t.once.Do(func() {
-		t.all, t.bySearch = make(map[string]FieldInfo, len(t.rows)), map[string]map[string]FieldInfo{}
-		for _, r := range t.rows {
-			if r.search == "" {
-				t.all[r.field] = r.info
-				continue
-			}
-			if t.bySearch[r.search] == nil {
-				t.bySearch[r.search] = map[string]FieldInfo{}
-			}
-			t.bySearch[r.search][r.field] = r.info
+		t.all, t.bySearch = map[string]FieldInfo{}, map[string]map[string]FieldInfo{}
+		for _, text := range t.texts {
+			_ = eachRow("", text, t.sort) // checked when it was read
 		}
 	})
 	return t.all, t.bySearch
+}
+
+func (t *FieldTable) sort(r fieldRow) {
+	if r.search == "" {
+		t.all[r.field] = r.info
+		return
+	}
+	if t.bySearch[r.search] == nil {
+		t.bySearch[r.search] = map[string]FieldInfo{}
+	}
+	t.bySearch[r.search][r.field] = r.info
 }
 
 // MarkRaw declares that a search returns raw events: whatever its fields are called, all of them

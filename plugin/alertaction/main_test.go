@@ -453,6 +453,7 @@ type gateFunc func(*winnow.Alert) winnow.Proposal
 func (f gateFunc) Propose(a *winnow.Alert) winnow.Proposal { return f(a) }
 func (f gateFunc) Clone() Gate                             { return f }
 func (f gateFunc) Err() error                              { return nil }
+func (f gateFunc) Warm(*winnow.Alert)                      {}
 
 // TestDamagedSnapshotIsSaid: a cache snapshot that is damaged drops nothing, and is no secret.
 func TestDamagedSnapshotIsSaid(t *testing.T) {

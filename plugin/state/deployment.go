@@ -219,12 +219,11 @@ func (d *Deployment) readFields() error {
 }
 
 func readFields(t *winnow.FieldTable, path string) error {
-	f, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read field table: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read from
-	return t.Read(path, f)
+	return t.Parse(path, string(text))
 }
 
 // layers returns the app's default file, which must exist, and the overlays that do: the app's
