@@ -25,8 +25,11 @@ type FileSink struct {
 	opts FileOptions
 	now  func() time.Time
 
-	mu   sync.Mutex
-	seen *seenKeys // nil until the first delivery
+	fsync func(*os.File) error // (*os.File).Sync
+
+	mu       sync.Mutex
+	seen     *seenKeys // nil until the first delivery
+	unsynced bool      // a line was written that may not be on disk yet
 }
 
 // FileOptions say where the events go.
@@ -47,7 +50,7 @@ func NewFileSink(name string, opts FileOptions, now func() time.Time) (*FileSink
 	if opts.Keep <= 0 {
 		opts.Keep = 5
 	}
-	return &FileSink{name: name, opts: opts, now: now}, nil
+	return &FileSink{name: name, opts: opts, now: now, fsync: (*os.File).Sync}, nil
 }
 
 // Name returns the name of the sink's stanza.
@@ -81,13 +84,15 @@ func (s *FileSink) Deliver(_ context.Context, d ledger.Delivery) error {
 	if s.seen == nil {
 		s.seen = readSeen(s.numbered(1), s.opts.Path)
 	}
-	if s.seen.has(d.Key) {
-		return nil
+	switch {
+	case !s.seen.has(d.Key):
+		err = s.append(d.Key, line)
+	case s.unsynced:
+		err = s.append("", nil) // it is there: only to disk with it
 	}
-	if err := s.append(line); err != nil {
+	if err != nil {
 		return &Error{Op: "write event", Code: CodeDisk, Retry: true, Err: err}
 	}
-	s.seen.add(d.Key)
 	return nil
 }
 
@@ -99,7 +104,9 @@ func encodeEvent(e event) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func (s *FileSink) append(line []byte) (err error) {
+// append writes a line, unless it is empty, and has it on disk when it returns. A line that was
+// written is known as written also when it did not get that far.
+func (s *FileSink) append(key string, line []byte) (err error) {
 	if err := s.rotate(int64(len(line))); err != nil {
 		return err
 	}
@@ -108,13 +115,19 @@ func (s *FileSink) append(line []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := endLine(f); err != nil {
-		return err
+	if len(line) > 0 {
+		if err := endLine(f); err != nil {
+			return err
+		}
+		if _, err := f.Write(line); err != nil {
+			return err
+		}
+		s.seen.add(key)
 	}
-	if _, err := f.Write(line); err != nil {
-		return err
-	}
-	return f.Sync()
+	s.unsynced = true
+	err = s.fsync(f)
+	s.unsynced = err != nil
+	return err
 }
 
 // endLine closes a line that a full disk or a crash cut off, so that the next one is whole.

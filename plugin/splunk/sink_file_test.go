@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,6 +98,28 @@ func TestEventsOnceAndWhole(t *testing.T) {
 	}
 	if len(seen) != 22 {
 		t.Errorf("%d different lines, want 20, the torn one and its repeat", len(seen))
+	}
+}
+
+// A line that was written and could not be synced is synced later, and not written again.
+func TestEventThatCannotBeSynced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	s := newFileSink(t, FileOptions{Path: path})
+	synced := 0
+	s.fsync = func(*os.File) error {
+		if synced++; synced < 3 {
+			return errors.New("input/output error")
+		}
+		return nil
+	}
+	for range 2 {
+		wantError(t, s.Deliver(context.Background(), eventDelivery(1)), CodeDisk, true, "input/output error")
+	}
+	for range 2 { // the disk is well again
+		deliver(t, s, eventDelivery(1))
+	}
+	if n := len(lines(t, path)); n != 1 || synced != 3 {
+		t.Errorf("%d lines, synced %d times, want 1 and 3", n, synced)
 	}
 }
 
