@@ -71,8 +71,18 @@ func userName(uid int) string {
 
 // guard walks the folders and links that lead to a file and remembers what it has looked at.
 type guard struct {
-	seen map[string]bool // path -> checked as a leaf, not only as a folder above one
+	seen map[string]checked
 }
+
+type checked struct {
+	leaf  bool // as what is read, not only as a folder above it
+	plain bool // neither it nor a folder above it is a link
+}
+
+func newGuard() *guard { return &guard{seen: map[string]checked{}} }
+
+// plain reports whether a path that was checked leads where its words say.
+func (g *guard) plain(path string) bool { return g.seen[path].plain }
 
 // component checks one folder, file or link by itself. Folders above the file may be writable by
 // all when they are sticky, like /tmp: others cannot replace what is ours there.
@@ -103,7 +113,7 @@ func (g *guard) component(path string, info fs.FileInfo, leaf bool) error {
 
 // path checks a path and everything above it, up to the root; links are followed.
 func (g *guard) path(path string, leaf bool) error {
-	if asLeaf, ok := g.seen[path]; ok && (asLeaf || !leaf) {
+	if before, ok := g.seen[path]; ok && (before.leaf || !leaf) {
 		return nil
 	}
 	info, err := os.Lstat(path)
@@ -113,12 +123,15 @@ func (g *guard) path(path string, leaf bool) error {
 	if err := g.component(path, info, leaf); err != nil {
 		return err
 	}
-	g.seen[path] = leaf
+	g.seen[path] = checked{leaf: leaf}
+	plain := info.Mode()&fs.ModeSymlink == 0
 	if parent := filepath.Dir(path); parent != path {
 		if err := g.path(parent, false); err != nil {
 			return err
 		}
+		plain = plain && g.plain(parent)
 	}
+	g.seen[path] = checked{leaf: leaf, plain: plain}
 	if info.Mode()&fs.ModeSymlink == 0 {
 		return nil
 	}

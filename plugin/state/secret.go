@@ -19,7 +19,7 @@ func (d *Deployment) Init() error {
 	if err := checkOwner(d.State, d.inSplunk); err != nil {
 		return err
 	}
-	for _, dir := range []string{d.State, d.Path("spool"), d.Path("spool/tmp"), d.Path("spool/bad")} {
+	for _, dir := range []string{d.Path("spool/tmp"), d.Path("spool/bad")} { // and those above
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make state folder: %w; name another one with --state DIR or WINNOW_STATE", err)
 		}

@@ -13,9 +13,9 @@ import (
 // primary one. A path that does not exist is an error; a file that vanishes from a folder while it
 // is looked at is not, because other processes work in the spool.
 func (d *Deployment) Trusted(paths ...string) error {
-	g := guard{seen: map[string]bool{}}
+	g := newGuard()
 	for _, path := range paths {
-		if err := trusted(&g, path); err != nil {
+		if err := trusted(g, path); err != nil {
 			return fmt.Errorf("not trusted: %w", err)
 		}
 	}
@@ -30,9 +30,16 @@ func trusted(g *guard, path string) error {
 	if err := g.path(abs, true); err != nil {
 		return err
 	}
-	real, err := filepath.EvalSymlinks(abs)
-	if err != nil {
+	real := abs
+	if !g.plain(abs) {
+		if real, err = filepath.EvalSymlinks(abs); err != nil {
+			return err
+		}
+	}
+	if info, err := os.Stat(real); err != nil {
 		return err
+	} else if !info.IsDir() {
+		return g.path(real, true)
 	}
 	return filepath.WalkDir(real, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil {
