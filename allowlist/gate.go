@@ -1,7 +1,6 @@
 package allowlist
 
 import (
-	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -45,17 +44,6 @@ func (g *Gate) Clone() *Gate {
 	c := *g
 	c.Keys = g.Keys.Clone()
 	return &c
-}
-
-// Warm reads what an unproven gate has put off for alerts like this one, the escalate list beside
-// the rules: the conditions that speak of its fields. Propose does the same one after the other.
-func (g *Gate) Warm(a *winnow.Alert) {
-	var escalate sync.WaitGroup
-	escalate.Go(func() { g.Escalate.Match(a) })
-	for _, r := range g.Rules.For(a.SearchName) {
-		_, _ = r.Match(a) // Propose meets the same error
-	}
-	escalate.Wait()
 }
 
 // Propose decides one alert: the escalate list first, then rules, then the cache. Anything that

@@ -49,18 +49,18 @@ func Open(c Config) (*Gate, error) {
 	g := &Gate{Keys: c.Keys, Fields: c.Fields, Canary: c.Canary}
 	var lists, ruleSet, escalate, files problems
 	var parts sync.WaitGroup
-	parts.Go(func() {
-		files.blind(c.trust())
-		var err error
-		g.Suspensions, err = ReadSuspensions(c.Suspensions)
-		files.blind(err)
-	})
 	g.Lists = c.openLists(&lists)
 	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now, Unproven: c.Unproven}
 	parts.Go(func() {
 		var err error
 		g.Escalate, err = rules.LoadEscalate(opts, c.EscalatePaths...)
 		escalate.blind(err)
+	})
+	parts.Go(func() {
+		files.blind(c.trust())
+		var err error
+		g.Suspensions, err = ReadSuspensions(c.Suspensions)
+		files.blind(err)
 	})
 	var err error
 	g.Rules, err = rules.Load(opts, c.RulePaths...)

@@ -62,9 +62,6 @@ func (d *decider) row(r Row, arena string, late bool) decided {
 func (d *decider) alert(a *winnow.Alert, row int, odd, late bool) decided {
 	p := winnow.Proposal{Kind: winnow.ProposePass, Reason: winnow.ReasonUndecided}
 	if !late {
-		if row == 0 {
-			d.gate.Warm(a)
-		}
 		p = d.gate.Propose(a)
 	}
 	if odd && p.Kind != winnow.ProposeEscalate {

@@ -15,9 +15,6 @@ type Gate interface {
 	Propose(a *winnow.Alert) winnow.Proposal
 	Clone() Gate
 
-	// Warm does what the first Propose would do first, on more than one core.
-	Warm(a *winnow.Alert)
-
 	// Err returns what went wrong while deciding, of this gate and its clones: for people, it has
 	// only made the gate drop less.
 	Err() error
@@ -31,8 +28,6 @@ func (p passAll) Propose(*winnow.Alert) winnow.Proposal {
 }
 
 func (p passAll) Clone() Gate { return p }
-
-func (passAll) Warm(*winnow.Alert) {}
 
 func (passAll) Err() error { return nil }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
-	"github.com/winnow-soc/winnow/cache"
 	"github.com/winnow-soc/winnow/plugin/stash"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
@@ -453,7 +452,6 @@ type gateFunc func(*winnow.Alert) winnow.Proposal
 func (f gateFunc) Propose(a *winnow.Alert) winnow.Proposal { return f(a) }
 func (f gateFunc) Clone() Gate                             { return f }
 func (f gateFunc) Err() error                              { return nil }
-func (f gateFunc) Warm(*winnow.Alert)                      {}
 
 // TestDamagedSnapshotIsSaid: a cache snapshot that is damaged drops nothing, and is no secret.
 func TestDamagedSnapshotIsSaid(t *testing.T) {
@@ -543,21 +541,6 @@ func TestGateThatHangs(t *testing.T) {
 		if n := len(a.notables()); n != c.notables {
 			t.Errorf("%d notables, want %d", n, c.notables)
 		}
-	}
-}
-
-// TestCacheThatHangs: verdicts that cannot be read in time are misses.
-func TestCacheThatHangs(t *testing.T) {
-	late := make(chan time.Time)
-	close(late)
-	unblock := make(chan struct{})
-	defer close(unblock)
-	c := newLazyCache(late, func() (*cache.Snapshot, error) {
-		<-unblock
-		return nil, nil //nolint:nilnil // it is too late for any
-	})
-	if _, ok := c.Get(cache.Key{}, testTime); ok || c.Err() == nil {
-		t.Errorf("found %v, error %v", ok, c.Err())
 	}
 }
 
