@@ -21,6 +21,7 @@ type Config struct {
 	EscalatePaths []string // files; the first is the one winnow ships
 	GoodLists     string   // sizes and hashes of the lists when they were last good
 	Suspensions   string
+	Prepared      string // what the worker has left of rules and escalate list, for an unproven gate
 
 	// Trusted refuses files that somebody else could have written; nil trusts all. It is asked
 	// for every file above and for TrustAlso, where they exist.
@@ -51,6 +52,11 @@ func Open(c Config) (*Gate, error) {
 	var parts sync.WaitGroup
 	g.Lists = c.openLists(&lists)
 	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now, Unproven: c.Unproven}
+	if c.Unproven {
+		var err error
+		opts.Prepared, err = rules.ReadPrepared(c.Prepared)
+		ruleSet.note(err)
+	}
 	parts.Go(func() {
 		var err error
 		g.Escalate, err = rules.LoadEscalate(opts, c.EscalatePaths...)
@@ -122,7 +128,7 @@ func (c Config) trust() error {
 		return nil
 	}
 	paths := slices.Concat(c.RulePaths, c.ListPaths, c.EscalatePaths)
-	for _, path := range append([]string{c.Suspensions, c.GoodLists}, c.TrustAlso...) {
+	for _, path := range append([]string{c.Suspensions, c.GoodLists, c.Prepared}, c.TrustAlso...) {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			paths = append(paths, path)
 		}

@@ -24,10 +24,15 @@ type ruleReader struct {
 }
 
 func newReader(path string, data []byte, opts Options, seen map[string]Position) *ruleReader {
+	d := &document{file: path, data: data}
 	if opts.Unproven {
-		data = withoutTests(data)
+		if root, ok := opts.Prepared.tree(data); ok {
+			d.root = root
+		} else {
+			d.data = withoutTests(data)
+		}
 	}
-	return &ruleReader{document: &document{file: path, data: data}, opts: opts, seen: seen}
+	return &ruleReader{document: d, opts: opts, seen: seen}
 }
 
 func (r *ruleReader) read() []*Rule {

@@ -26,6 +26,9 @@ type Options struct {
 	// Unproven leaves out what only serves a rule's author: its tests, and whether the fields it
 	// names are known. It is for the alert action, which merely proposes.
 	Unproven bool
+
+	// Prepared is what the worker has left of the files, for an unproven set; nil holds nothing.
+	Prepared *Prepared
 }
 
 // Set is a set of rules in the order of their files. It is immutable and safe for concurrent use.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/cache"
+	"github.com/winnow-soc/winnow/rules"
 )
 
 // benchColumns are thirty columns as Enterprise Security's searches return them.
@@ -98,6 +99,10 @@ func newBench(t *testing.T) *app {
 	}
 	a.write(filepath.Join(a.content, "lists", "scanners.txt"), scanners.String())
 	a.write(filepath.Join(a.content, "lists", "service_users.txt"), users.String())
+	d := a.open() // what the worker leaves for the action
+	if err := rules.WritePrepared(d.Path("rules.prepared"), append(d.RulePaths(), d.EscalatePaths()...)...); err != nil {
+		t.Fatal(err)
+	}
 	a.mkdir(filepath.Join(a.dir, "bin"))
 	build(t, a.program(), "../cmd/winnow_triage")
 	return a

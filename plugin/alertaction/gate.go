@@ -66,7 +66,8 @@ func openAllowlist(d *state.Deployment, keys *winnow.Keys, now time.Time, unprov
 		Unproven:  unproven,
 		RulePaths: d.RulePaths(), ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
 		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
-		Trusted: d.Trusted, TrustAlso: []string{d.Path("cache.snapshot")},
+		Prepared: d.Path("rules.prepared"),
+		Trusted:  d.Trusted, TrustAlso: []string{d.Path("cache.snapshot")},
 		Fields: d.Fields, Keys: keys, ListShrink: d.Settings.Gate.ListShrink, Canary: d.Settings.Gate.Canary, Now: now,
 	})
 	off, offErr := d.GateOff()

@@ -42,6 +42,9 @@ func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func()
 			if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
 				return err
 			}
+			if err := rules.WritePrepared(p.Path("rules.prepared"), slices.Concat(p.RulePaths(), p.EscalatePaths())...); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
