@@ -27,9 +27,9 @@ type ahead struct {
 	running    sync.WaitGroup
 }
 
-func newAhead(in io.Reader) *ahead {
+func newAhead(in io.Reader, first int) *ahead {
 	a := &ahead{in: in, done: make(chan struct{})}
-	a.first, a.err = readChunk(in, make([]byte, aheadBytes))
+	a.first, a.err = readChunk(in, make([]byte, first))
 	return a
 }
 

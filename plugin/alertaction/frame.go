@@ -44,6 +44,8 @@ func frameSum(offset int64, head []byte, data []byte) uint32 {
 	return crc32.Update(sum, crc32.IEEETable, data)
 }
 
+const frameBuffer = 64 << 10
+
 // frameWriter writes frames.
 type frameWriter struct {
 	out    *bufio.Writer
@@ -51,8 +53,9 @@ type frameWriter struct {
 	offset int64
 }
 
-func newFrameWriter(out io.Writer) (*frameWriter, error) {
-	w := &frameWriter{out: bufio.NewWriterSize(out, 64<<10), sum: sha256.New()}
+// newFrameWriter writes through a buffer of the size given, at most the one that large files want.
+func newFrameWriter(out io.Writer, size int) (*frameWriter, error) {
+	w := &frameWriter{out: bufio.NewWriterSize(out, min(size, frameBuffer)), sum: sha256.New()}
 	return w, w.write([]byte(spoolMagic))
 }
 
@@ -107,7 +110,7 @@ var (
 )
 
 func newFrameReader(in io.Reader) (*frameReader, error) {
-	r := &frameReader{in: bufio.NewReaderSize(in, 64<<10), sum: sha256.New()}
+	r := &frameReader{in: bufio.NewReaderSize(in, frameBuffer), sum: sha256.New()}
 	magic := make([]byte, len(spoolMagic))
 	if _, err := io.ReadFull(r.in, magic); err != nil {
 		return nil, torn(err)

@@ -37,14 +37,15 @@ func readInput(path string, limit int64) input {
 		return input{err: fmt.Errorf("read results: %w", err)}
 	}
 	defer f.Close() //nolint:errcheck // read only
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	var data bytes.Buffer
+	data.Grow(int(info.Size()) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return input{err: fmt.Errorf("read results: %w", err)}
 	}
-	if int64(len(data)) > limit {
+	if int64(data.Len()) > limit {
 		return input{file: path} // it has grown since
 	}
-	return input{data: data}
+	return input{data: data.Bytes()}
 }
 
 // large reports whether the results are to be stored before they are decided.
@@ -56,7 +57,7 @@ func (in input) open() (*Results, func(), error) {
 		return nil, nil, in.err
 	}
 	if in.file == "" {
-		return closing(NewResults(bytes.NewReader(in.data)))
+		return closing(resultsOf(in.data))
 	}
 	if in.copied == 0 {
 		return closing(OpenResults(in.file))

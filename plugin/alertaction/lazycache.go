@@ -2,7 +2,6 @@ package alertaction
 
 import (
 	"cmp"
-	"errors"
 	"os"
 	"sync"
 	"time"
@@ -12,37 +11,22 @@ import (
 )
 
 // openCache returns the snapshot, which is only opened when it is asked: most alerts do not get
-// there. A disk that hangs is waited for until the action's deadline.
+// there.
 func openCache(d *state.Deployment) *lazyCache {
-	return newLazyCache(time.After(d.Settings.Gate.Deadline), func() (*cache.Snapshot, error) {
-		path := d.Path("cache.snapshot")
+	path := d.Path("cache.snapshot")
+	c := &lazyCache{}
+	c.open = sync.OnceValue(func() *cache.Snapshot {
 		if _, err := os.Lstat(path); err != nil {
-			return nil, nil //nolint:nilerr,nilnil // nothing published yet
+			return nil // nothing published yet
 		}
 		gen, err := Generation(d)
 		if err != nil {
-			return nil, err
-		}
-		return cache.OpenSnapshot(path, gen)
-	})
-}
-
-func newLazyCache(late <-chan time.Time, open func() (*cache.Snapshot, error)) *lazyCache {
-	c := &lazyCache{}
-	c.open = sync.OnceValue(func() *cache.Snapshot {
-		out := make(chan *cache.Snapshot, 1)
-		go func() {
-			s, err := open()
 			c.note(err)
-			out <- s
-		}()
-		select {
-		case s := <-out:
-			return s
-		case <-late:
-			c.note(errors.New("not read before the deadline"))
 			return nil
 		}
+		s, err := cache.OpenSnapshot(path, gen)
+		c.note(err)
+		return s
 	})
 	return c
 }

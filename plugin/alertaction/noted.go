@@ -55,7 +55,7 @@ func (w *noteWriter) create() error {
 		return err
 	}
 	w.file = f
-	if w.frames, err = newFrameWriter(f); err != nil {
+	if w.frames, err = newFrameWriter(f, frameBuffer); err != nil {
 		return err
 	}
 	return state.SyncFolder(filepath.Dir(w.path))

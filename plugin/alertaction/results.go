@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 )
 
@@ -63,15 +64,33 @@ func OpenResults(path string) (*Results, error) {
 // read as it is. Empty results have no columns and no rows.
 func NewResults(in io.Reader) (*Results, error) {
 	buffered := bufio.NewReaderSize(in, 64<<10)
-	text := io.Reader(buffered)
-	if magic, err := buffered.Peek(2); err == nil && bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(buffered)
+	magic, _ := buffered.Peek(len(gzipMagic)) // an error comes again
+	return newResults(buffered, string(magic) == gzipMagic, aheadBytes)
+}
+
+// resultsOf is [NewResults] of what is in memory already: for a small file it takes little more.
+func resultsOf(data []byte) (*Results, error) {
+	gzipped := bytes.HasPrefix(data, []byte(gzipMagic))
+	size := len(data) + 1 // so that the first chunk meets the end
+	if gzipped {
+		size *= 8
+	}
+	return newResults(bytes.NewReader(data), gzipped, min(max(size, 4<<10), aheadBytes))
+}
+
+const gzipMagic = "\x1f\x8b"
+
+// newResults reads a first chunk of the size given.
+func newResults(in flate.Reader, gzipped bool, first int) (*Results, error) {
+	text := io.Reader(in)
+	if gzipped {
+		z, err := gzip.NewReader(in)
 		if err != nil {
 			return nil, fmt.Errorf("read results: %w: %w", ErrCut, err)
 		}
 		text = z
 	}
-	r := &Results{ahead: newAhead(text)}
+	r := &Results{ahead: newAhead(text, first)}
 	if err := r.readHeader(); err != nil {
 		return nil, errors.Join(fmt.Errorf("read results: %w", err), r.Close())
 	}

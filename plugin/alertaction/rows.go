@@ -184,5 +184,5 @@ func (w *rowWalk) next() (decision, bool) {
 func framesAt(f *os.File, offset int64) *frameReader {
 	const far = 1 << 62
 	section := io.NewSectionReader(f, offset, far-offset)
-	return &frameReader{in: bufio.NewReaderSize(section, 64<<10), offset: offset}
+	return &frameReader{in: bufio.NewReaderSize(section, frameBuffer), offset: offset}
 }

@@ -31,7 +31,10 @@ type Writer struct {
 
 // CreateRecord begins a file in dir/tmp, which must exist. Nothing is in the spool until
 // [Writer.Commit] has returned nil. The header's Version is set here.
-func CreateRecord(dir string, h Header) (*Writer, error) {
+func CreateRecord(dir string, h Header) (*Writer, error) { return createRecord(dir, h, frameBuffer) }
+
+// createRecord is CreateRecord of about that many bytes.
+func createRecord(dir string, h Header, size int) (*Writer, error) {
 	h.Version = headerVersion
 	path := filepath.Join(dir, "tmp", fileName(h.ID, h.Kind))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // ID is ours
@@ -39,7 +42,7 @@ func CreateRecord(dir string, h Header) (*Writer, error) {
 		return nil, fmt.Errorf("store record: %w", err)
 	}
 	w := &Writer{dir: dir, header: h, file: f, sync: state.SyncFolder}
-	w.frames, w.err = newFrameWriter(f)
+	w.frames, w.err = newFrameWriter(f, size)
 	w.decide.out = w.frames
 	w.json(frameHeader, h)
 	return w, nil

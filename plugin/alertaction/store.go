@@ -66,7 +66,11 @@ func (a *action) create(in *input) (*Writer, error) {
 	if in.err != nil {
 		h.Unread = cause(in.err)
 	}
-	w, err := CreateRecord(a.deployment.Path("spool"), h)
+	size := frameBuffer
+	if in.file == "" {
+		size = len(a.payload.Stored()) + len(in.data) + roomForDecisions
+	}
+	w, err := createRecord(a.deployment.Path("spool"), h, size)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +88,9 @@ func (a *action) create(in *input) (*Writer, error) {
 	}
 	return w, nil
 }
+
+// roomForDecisions is what header, frames and the decisions of a few rows take of a record.
+const roomForDecisions = 4 << 10
 
 func (a *action) recordPath(kind Kind) string {
 	return a.deployment.Path("spool") + string(os.PathSeparator) + fileName(a.id, kind)
