@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -111,6 +112,9 @@ func (l Locations) program() (string, error) {
 		var err error
 		if exe, err = os.Executable(); err != nil {
 			return "", fmt.Errorf("find the app folder from the program's own path: %w; give it with --app DIR", err)
+		}
+		if runtime.GOOS == "linux" {
+			return exe, nil // the kernel has followed the links
 		}
 	}
 	if real, err := filepath.EvalSymlinks(exe); err == nil {
