@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -40,6 +41,8 @@ type Snapshot struct {
 	r      io.ReaderAt
 	closer io.Closer
 	head   header
+
+	windows sync.Pool // of *[window * slotSize]byte: reading makes a buffer of find's own escape
 }
 
 // OpenSnapshot opens the snapshot of a generation. The Snapshot is never nil: a file that is not
@@ -112,7 +115,11 @@ func (s *Snapshot) Get(key Key, now time.Time) (Entry, bool, error) {
 
 // find probes the table from the key's own slot up to an unused one.
 func (s *Snapshot) find(key Key) (slot, bool, error) {
-	var buf [window * slotSize]byte
+	buf, ok := s.windows.Get().(*[window * slotSize]byte)
+	if !ok {
+		buf = new([window * slotSize]byte)
+	}
+	defer s.windows.Put(buf)
 	mask := s.head.slots - 1
 	for probed := uint64(0); probed < s.head.slots; {
 		at := (key.home() + probed) & mask
