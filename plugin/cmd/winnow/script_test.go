@@ -121,8 +121,10 @@ func (s *script) setUp() {
 	samples, err := os.ReadFile(filepath.Join(repo, "packaging", "demo", "samples", "alerts.ndjson"))
 	s.check(err)
 	s.write("samples.ndjson", string(samples))
-	s.write("state/secret.key", strings.Repeat("k", 32))
-	s.write("state/suspensions.json", `{"rules": {}, "verdicts": {}}`)
+	for _, dir := range []string{"state", "enforced"} { // which alerts are sampled hangs on the secret
+		s.write(dir+"/secret.key", strings.Repeat("k", 32))
+		s.write(dir+"/suspensions.json", `{"rules": {}, "verdicts": {}}`)
+	}
 	for _, f := range s.files {
 		s.write(f.name, f.text)
 	}
