@@ -123,7 +123,7 @@ func appendTree(out []byte, n *yaml.Node) ([]byte, bool) {
 		out = append(out, s...)
 	}
 	out = binary.AppendUvarint(out, uint64(len(n.Content)))
-	ok := true
+	var ok bool
 	for _, child := range n.Content {
 		if out, ok = appendTree(out, child); !ok {
 			return nil, false
