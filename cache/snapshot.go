@@ -41,6 +41,7 @@ type Snapshot struct {
 	r      io.ReaderAt
 	closer io.Closer
 	head   header
+	fits   func() (bool, error) // whether it is of the generation wanted; nil when it is
 
 	windows sync.Pool // of *[window * slotSize]byte: reading makes a buffer of find's own escape
 }
@@ -49,6 +50,22 @@ type Snapshot struct {
 // there or is of another generation is an empty cache, and so is, with an error to log, one that
 // cannot be read.
 func OpenSnapshot(path string, gen Generation) (*Snapshot, error) {
+	return openSnapshot(path, &gen)
+}
+
+// OpenSnapshotLate is [OpenSnapshot] for who has to work for the generation: it is asked for with the
+// first key that is found, and then once. An error of it makes every answer a miss.
+func OpenSnapshotLate(path string, gen func() (Generation, error)) (*Snapshot, error) {
+	s, err := openSnapshot(path, nil)
+	s.fits = sync.OnceValues(func() (bool, error) {
+		wanted, err := gen()
+		return err == nil && wanted == s.head.generation, err
+	})
+	return s, err
+}
+
+// openSnapshot opens the snapshot of a generation, nil for any.
+func openSnapshot(path string, gen *Generation) (*Snapshot, error) {
 	empty := &Snapshot{path: path}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -69,7 +86,7 @@ func OpenSnapshot(path string, gen Generation) (*Snapshot, error) {
 	return s, err
 }
 
-func newSnapshot(path string, r io.ReaderAt, size int64, gen Generation) (*Snapshot, error) {
+func newSnapshot(path string, r io.ReaderAt, size int64, gen *Generation) (*Snapshot, error) {
 	s := &Snapshot{path: path}
 	var buf [headerSize]byte
 	if _, err := r.ReadAt(buf[:], 0); err != nil {
@@ -79,7 +96,7 @@ func newSnapshot(path string, r io.ReaderAt, size int64, gen Generation) (*Snaps
 	if err != nil {
 		return s, s.damaged("%v", err)
 	}
-	if head.generation == gen && head.count > 0 {
+	if (gen == nil || head.generation == *gen) && head.count > 0 {
 		s.r, s.head = r, head
 	}
 	return s, nil
@@ -105,6 +122,11 @@ func (s *Snapshot) Get(key Key, now time.Time) (Entry, bool, error) {
 	found, ok, err := s.find(key)
 	if err != nil || !ok {
 		return Entry{}, false, err
+	}
+	if s.fits != nil {
+		if ok, err := s.fits(); err != nil || !ok {
+			return Entry{}, false, err
+		}
 	}
 	e, err := s.entry(found)
 	if err != nil || !e.Holds(now) {

@@ -47,7 +47,7 @@ func FuzzSnapshot(f *testing.F) {
 		xorAt(data, at1, xor1)
 		xorAt(data, at2, xor2)
 		data = data[:len(data)-int(cut)%len(data)]
-		s, _ := newSnapshot("snapshot", bytes.NewReader(data), int64(len(data)), gen)
+		s, _ := newSnapshot("snapshot", bytes.NewReader(data), int64(len(data)), &gen)
 		for key, want := range entries {
 			e, ok, err := s.Get(key, want.At)
 			if ok && (err != nil || e.AlertID != want.AlertID || e.Confidence != want.Confidence || !e.Expires.Equal(want.Expires)) {

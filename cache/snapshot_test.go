@@ -311,6 +311,43 @@ func TestSnapshotLeavesOutTimesThatCannotBeStored(t *testing.T) {
 	}
 }
 
+// TestSnapshotAsksForItsGenerationLate: only a key that is found is worth the question, and a
+// verdict of another generation, or of none that is known, is a miss.
+func TestSnapshotAsksForItsGenerationLate(t *testing.T) {
+	path := writeSnapshot(t, many(10))
+	for _, c := range []struct {
+		name string
+		gen  cache.Generation
+		err  error
+		want bool
+	}{
+		{"the same", thisGen, nil, true},
+		{"another", cache.NewGeneration([]byte("other")), nil, false},
+		{"unknown", thisGen, errors.New("facts.yaml: input/output error"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			asked := 0
+			s, err := cache.OpenSnapshotLate(path, func() (cache.Generation, error) { asked++; return c.gen, c.err })
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer closeSnapshot(t, s)
+			if _, ok, err := s.Get(storetest.Key(1<<40), storetest.Start); ok || err != nil || asked != 0 {
+				t.Errorf("a key that is not there: found %v, error %v, asked %d times", ok, err, asked)
+			}
+			for range 2 {
+				_, ok, err := s.Get(storetest.Key(7), storetest.Start)
+				if ok != c.want || !errors.Is(err, c.err) || asked != 1 {
+					t.Errorf("found %v, error %v, asked %d times", ok, err, asked)
+				}
+			}
+		})
+	}
+	if s, err := cache.OpenSnapshotLate(filepath.Join(t.TempDir(), "none"), nil); s == nil || err != nil || s.Len() != 0 {
+		t.Errorf("no file: %v", err)
+	}
+}
+
 func BenchmarkSnapshotOpenAndProbe(b *testing.B) {
 	path := writeSnapshot(b, many(100_000))
 	b.ReportAllocs()
