@@ -19,12 +19,7 @@ func openCache(d *state.Deployment) *lazyCache {
 		if _, err := os.Lstat(path); err != nil {
 			return nil // nothing published yet
 		}
-		gen, err := Generation(d)
-		if err != nil {
-			c.note(err)
-			return nil
-		}
-		s, err := cache.OpenSnapshot(path, gen)
+		s, err := cache.OpenSnapshotLate(path, func() (cache.Generation, error) { return Generation(d) })
 		c.note(err)
 		return s
 	})

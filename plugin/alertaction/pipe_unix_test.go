@@ -10,34 +10,57 @@ import (
 	"time"
 )
 
-// TestPipesHoldNobodyUp: a pipe where the content should have a file costs what is in that file.
+// pipe puts one where the content should have a file: whoever opens it waits for a writer.
+func (a *app) pipe(name string) {
+	a.t.Helper()
+	path := filepath.Join(a.content, filepath.FromSlash(name))
+	a.mkdir(filepath.Dir(path))
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// inTime fails the test when f waits.
+func inTime[T any](t *testing.T, f func() T) T {
+	t.Helper()
+	done := make(chan T, 1)
+	go func() { done <- f() }()
+	select {
+	case got := <-done:
+		return got
+	case <-time.After(20 * time.Second):
+		t.Fatal("still waits for a writer")
+	}
+	panic("unreachable")
+}
+
+// TestPipesHoldNobodyUp: a pipe costs what is in that file, and nothing else.
 func TestPipesHoldNobodyUp(t *testing.T) {
-	for _, c := range []struct{ name, pipe, want string }{
-		{"rule file", "rules/pipe.yaml", "drop/rule pass/no_rule"},
-		{"list", "lists/pipe.txt", "drop/rule pass/no_rule"},
-		{"facts", "facts.yaml", "drop/rule pass/no_rule"},
-		{"prompt", "prompts/classify.tmpl", "drop/rule pass/no_rule"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	for _, name := range []string{"rules/pipe.yaml", "lists/pipe.txt"} {
+		t.Run(name, func(t *testing.T) {
 			a := newApp(t, "")
-			a.write(a.open().Path("cache.snapshot"), "so that the generation is asked for")
-			pipe := filepath.Join(a.content, filepath.FromSlash(c.pipe))
-			a.mkdir(filepath.Dir(pipe))
-			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-				t.Fatal(err)
+			a.pipe(name)
+			payload := a.payload(a.results("src,user\n10.8.0.4,ann\n203.0.113.9,ann\n"), nil)
+			r := inTime(t, func() ran { return a.run(payload) })
+			if r.code != ExitStored || !strings.Contains(r.stderr, "not a regular file") {
+				t.Errorf("exit %d: %s", r.code, r.stderr)
 			}
-			done := make(chan ran, 1)
-			go func() { done <- a.run(a.payload(a.results("src,user\n10.8.0.4,ann\n203.0.113.9,ann\n"), nil)) }()
-			select {
-			case r := <-done:
-				if r.code != ExitStored || !strings.Contains(r.stderr, "not a regular file") {
-					t.Errorf("exit %d: %s", r.code, r.stderr)
-				}
-			case <-time.After(20 * time.Second):
-				t.Fatal("still waits for a writer")
+			if got := said(a.stored()); got != "drop/rule pass/no_rule" {
+				t.Errorf("proposals are %s", got)
 			}
-			if got := said(a.stored()); got != c.want {
-				t.Errorf("proposals are %s, want %s", got, c.want)
+		})
+	}
+}
+
+func TestGenerationReadsRegularFilesOnly(t *testing.T) {
+	for _, name := range []string{"facts.yaml", "prompts/classify.tmpl"} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, "")
+			a.pipe(name)
+			d := a.open()
+			err := inTime(t, func() error { _, err := Generation(d); return err })
+			if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+				t.Errorf("error is %v", err)
 			}
 		})
 	}
