@@ -34,11 +34,7 @@ func (w *decisionWriter) add(d decision) error {
 		if err := w.flush(); err != nil {
 			return err
 		}
-		text, err := json.Marshal(d.proposal)
-		if err != nil {
-			return err
-		}
-		if err := w.out.frame(frameProposal, text); err != nil {
+		if err := w.out.frame(frameProposal, appendProposal(nil, d.proposal)); err != nil {
 			return err
 		}
 		n = uint64(len(w.table))

@@ -1,7 +1,6 @@
 package alertaction
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,14 +43,8 @@ func createRecord(dir string, h Header, size int) (*Writer, error) {
 	w := &Writer{dir: dir, header: h, file: f, sync: state.SyncFolder}
 	w.frames, w.err = newFrameWriter(f, size)
 	w.decide.out = w.frames
-	w.json(frameHeader, h)
+	w.frame(frameHeader, h.appendJSON(nil))
 	return w, nil
-}
-
-func (w *Writer) json(kind frameKind, v any) {
-	text, err := json.Marshal(v)
-	w.keep(err)
-	w.frame(kind, text)
 }
 
 func (w *Writer) frame(kind frameKind, data []byte) {
@@ -111,7 +104,7 @@ func (w *Writer) Err() error { return w.err }
 func (w *Writer) Commit(t Trailer) error {
 	t.Rows = w.rows
 	w.keep(w.decide.flush())
-	w.json(frameTrailer, t)
+	w.frame(frameTrailer, t.appendJSON(nil))
 	if w.err == nil {
 		w.err = w.frames.end()
 	}
