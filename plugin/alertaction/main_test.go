@@ -177,6 +177,7 @@ func TestNoSpool(t *testing.T) {
 	}{
 		{"full disk", owner + "min_free = 9000000GB\n", 3, func(*app) {}},
 		{"beside", "[gate]\nmin_free = 9000000GB\n", 0, func(*app) {}},
+		{"sink disabled", owner + "min_free = 9000000GB\n[sink:notable]\ndisabled = 1\n", 0, func(*app) {}},
 		{"no folder", owner, 3, func(a *app) {
 			spool := a.open().Path("spool")
 			_ = os.RemoveAll(spool)

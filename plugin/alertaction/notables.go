@@ -183,13 +183,13 @@ func (n *notables) note(staged string) note {
 
 // notableSpool returns where the worker would write notables: the first sink that does.
 func (a *action) notableSpool() (stash.Spool, string, error) {
-	for _, sink := range a.deployment.Settings.Sinks {
+	for _, sink := range a.deployment.Settings.EnabledSinks() {
 		if sink.Type == conf.SinkNotable {
 			dir, err := a.deployment.Resolve(sink.Path)
 			return stash.Spool{Dir: dir}, sink.Index, err
 		}
 	}
-	return stash.Spool{}, "", errors.New("no [sink:NAME] of type notable to write to")
+	return stash.Spool{}, "", errors.New("no [sink:NAME] of type notable to write to, or it is disabled")
 }
 
 // rowSet is a set of row numbers, a bit each.
