@@ -35,7 +35,7 @@ type Fault struct {
 	Times  int           // 0 = for ever
 	Status int           // answer this status ...
 	Body   string        // ... with this body, or Splunk's own words for the status if ""
-	Delay  time.Duration // wait first, or until the client is gone
+	Delay  time.Duration // wait first; without effect when the client is gone by then
 	Cut    bool          // cut the connection without an answer
 	After  bool          // cut it after the request has had its effect
 }
@@ -131,6 +131,7 @@ func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f Fault) bool {
 		select {
 		case <-time.After(f.Delay):
 		case <-r.Context().Done():
+			panic(http.ErrAbortHandler) // an answer could still reach a client that is closing
 		}
 	}
 	switch {
