@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -42,16 +40,8 @@ func LoadEscalate(opts Options, paths ...string) (*Escalate, error) {
 		return nil, errors.New("load escalate list: no time is set")
 	}
 	e := &Escalate{}
-	seen := map[string]Position{}
-	sum := sha256.New()
-	errs := eachFile(paths, func(path, name string, data []byte) []*Error {
-		hashPart(sum, name, data)
-		r := newReader(path, data, opts, seen)
-		e.entries = append(e.entries, r.entries()...)
-		return r.errs
-	})
-	hashLists(sum, opts.Lists)
-	e.version = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	var errs []*Error
+	e.version, errs = readFiles(opts, paths, func(r *ruleReader) { e.entries = append(e.entries, r.entries()...) })
 	return e, join(errs)
 }
 

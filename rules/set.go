@@ -55,17 +55,24 @@ func Load(opts Options, paths ...string) (*Set, error) {
 		return nil, errors.New("load rules: no time is set to check expiry against")
 	}
 	s := &Set{fields: opts.Fields, now: opts.Now, bySearch: map[string][]*Rule{}}
+	var errs []*Error
+	s.version, errs = readFiles(opts, paths, func(r *ruleReader) { s.rules = append(s.rules, r.read()...) })
+	return s, join(errs)
+}
+
+// readFiles reads each file with read, and returns a version: a hash over the files and the lists
+// that they may name. No id may stand twice in them.
+func readFiles(opts Options, paths []string, read func(*ruleReader)) (version string, errs []*Error) {
 	sum := sha256.New()
 	seen := map[string]Position{}
-	errs := eachFile(paths, func(path, name string, data []byte) []*Error {
+	errs = eachFile(paths, func(path, name string, data []byte) []*Error {
 		hashPart(sum, name, data)
 		r := newReader(path, data, opts, seen)
-		s.rules = append(s.rules, r.read()...)
+		read(r)
 		return r.errs
 	})
 	hashLists(sum, opts.Lists)
-	s.version = "sha256:" + hex.EncodeToString(sum.Sum(nil))
-	return s, join(errs)
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), errs
 }
 
 // hashPart adds a named piece to a hash so that no two sets of pieces look alike.
