@@ -186,9 +186,6 @@ func (c *checker) slotOf(s slot) int {
 		c.slots = append(c.slots, key)
 	}
 	c.slots[i].single = c.slots[i].single || s.single
-	if c.atom != nil && !slices.Contains(c.atom.slots, i) {
-		c.atom.slots = append(c.atom.slots, i)
-	}
 	return i
 }
 

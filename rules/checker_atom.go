@@ -16,27 +16,16 @@ func (c *checker) atomic(n ast.Node) (*cond, error) {
 		c.atom = a
 	}
 	err := c.readAtom(n, a)
-	if err == nil && !outer && a.simple() && a.partial() {
-		test := a.test()
-		c.fit(a.left, func(v string) bool { return test(v) != unknown })
-		c.atom.fits[len(c.atom.fits)-1].long = a.long()
-	}
 	if outer {
 		c.atom = nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &cond{op: condAtom, atom: a}, nil
-}
-
-// fit adds a demand to the atom being read.
-func (c *checker) fit(base *term, ok func(string) bool) {
-	f := fit{base: base, ok: ok}
-	if base.elem {
-		f.over = c.over
+	if outer {
+		a.demand(c.slots)
 	}
-	c.atom.fits = append(c.atom.fits, f)
+	return &cond{op: condAtom, atom: a}, nil
 }
 
 func (c *checker) readAtom(n ast.Node, a *atom) error {

@@ -207,11 +207,11 @@ func (c *checker) call(n *ast.CallNode) (*term, error) {
 	name := callee(n)
 	switch name {
 	case "num":
-		return c.domain(n, "num", termNum, 1e15, func(v string) bool { _, ok := plainDecimal(v); return ok })
+		return c.domain(n, "num", termNum, 1e15)
 	case "age":
-		t, err := c.domain(n, "age", termAge, 1e13, nil)
+		t, err := c.domain(n, "age", termAge, 1e13)
 		if err == nil {
-			c.slotOf(slot{name: "time", alert: true})
+			c.slotOf(eventTime)
 		}
 		return t, err
 	case "has", "cidr", "glob":
@@ -223,7 +223,7 @@ func (c *checker) call(n *ast.CallNode) (*term, error) {
 }
 
 // domain reads a function that takes only some texts.
-func (c *checker) domain(n *ast.CallNode, fn string, kind termKind, most float64, ok func(string) bool) (*term, error) {
+func (c *checker) domain(n *ast.CallNode, fn string, kind termKind, most float64) (*term, error) {
 	if err := c.arity(n, fn, n.Arguments, 1); err != nil {
 		return nil, err
 	}
@@ -234,21 +234,7 @@ func (c *checker) domain(n *ast.CallNode, fn string, kind termKind, most float64
 	if c.atom == nil {
 		return nil, fail(n, "compare it", "this is a number, not a condition")
 	}
-	if ok != nil {
-		c.fit(base, ok)
-	}
-	t := &term{kind: kind, slot: base.slot, elem: base.elem, most: most}
-	if kind == termAge {
-		c.atom.fits = append(c.atom.fits, fit{base: t, over: overOf(base, c.over)})
-	}
-	return t, nil
-}
-
-func overOf(base, over *term) *term {
-	if base.elem {
-		return over
-	}
-	return nil
+	return &term{kind: kind, slot: base.slot, elem: base.elem, most: most}, nil
 }
 
 func (c *checker) builtin(n *ast.BuiltinNode) (*term, error) {

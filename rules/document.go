@@ -22,7 +22,6 @@ type document struct {
 	data []byte
 	rule string // id of the rule being read
 	errs []*Error
-	root *yaml.Node // when the worker has prepared it
 
 	lines []string // made when first needed
 }
@@ -33,9 +32,6 @@ func (d *document) parse() (*yaml.Node, bool) {
 	if !utf8.Valid(d.data) {
 		d.errs = append(d.errs, &Error{File: d.file, Message: "not UTF-8 text"})
 		return nil, false
-	}
-	if d.root != nil {
-		return d.root, d.plain(d.root)
 	}
 	root, err := decodeYAML(d.data)
 	if errors.Is(err, io.EOF) {

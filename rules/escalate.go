@@ -106,8 +106,11 @@ func (e *Escalate) Test() []TestResult {
 	return out
 }
 
-func (r *ruleReader) entries() []*Entry {
-	root, ok := r.parse()
+func (r *ruleReader) entries() (out []*Entry) {
+	if r.opts.Prepared.take(r, func(c *codec) { c.entries(&out) }) {
+		return out
+	}
+	root, ok := r.root()
 	if !ok {
 		return nil
 	}
@@ -119,7 +122,7 @@ func (r *ruleReader) entries() []*Entry {
 	if !ok {
 		return nil
 	}
-	var out []*Entry
+	out = nil
 	for _, n := range items {
 		if entry := r.entry(n); entry != nil {
 			out = append(out, entry)

@@ -131,7 +131,7 @@ func TestEscalateLooksIntoLongValues(t *testing.T) {
 				}
 				entry := &Entry{cond: cond}
 				if unproven {
-					entry = &Entry{later: newLater(c.when, func() (*condition, error) { return cond, nil })}
+					entry = &Entry{later: newLater(c.when, vocabulary{unproven: true})}
 				}
 				if got := entry.Match(&winnow.Alert{Fields: winnow.Fields{"p": c.values}}); got != c.want {
 					t.Errorf("escalated: %v, want %v", got, c.want)

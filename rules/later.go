@@ -12,9 +12,10 @@ import (
 // atom whose field is missing is unknown, so such a condition cannot be true, and reading it would
 // be most of the action's work. Safe for concurrent use.
 type later struct {
-	read   func() (*condition, error)
-	fields []string // that the text mentions
-	always bool     // the text may be true of an alert without any of them
+	read          func() (*condition, error)
+	fields        []string // that the text mentions
+	always        bool     // the text may be true of an alert without any of them
+	compareFields bool     // as the rule says
 
 	once sync.Once
 	cond *condition
@@ -24,9 +25,10 @@ type later struct {
 // alwaysRead are words of conditions that can be true without a field of the event.
 var alwaysRead = [...]string{"alert.", "has(", "true", "false", "none(", "all(", "count(", "values(", "len("}
 
-func newLater(text string, read func() (*condition, error)) *later {
+func newLater(text string, v vocabulary) *later {
 	fields, sure := mentioned(text)
-	l := &later{read: read, fields: fields, always: !sure || len(fields) == 0}
+	l := &later{fields: fields, always: !sure || len(fields) == 0, compareFields: v.compareFields}
+	l.read = func() (*condition, error) { return parseCondition(text, v) }
 	for _, word := range alwaysRead {
 		l.always = l.always || strings.Contains(text, word)
 	}
@@ -34,6 +36,19 @@ func newLater(text string, read func() (*condition, error)) *later {
 }
 
 // of returns the condition, or nil when it cannot be true of the alert.
+// form returns the checked condition as bytes, "" when it cannot be read.
+func (l *later) form() string {
+	cond, err := l.read()
+	if err != nil {
+		return ""
+	}
+	out, ok := appendCondition(nil, cond)
+	if !ok {
+		return ""
+	}
+	return string(out)
+}
+
 func (l *later) of(a *winnow.Alert) (*condition, error) {
 	if !l.always && !l.touches(a) {
 		return nil, nil //nolint:nilnil // "does not apply" is an answer

@@ -198,7 +198,8 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-// eachPair runs fn over random pairs of a condition and an alert until fn says stop.
+// eachPair runs fn over random pairs of a condition and an alert until fn says stop. Every second
+// condition is one that was written as bytes and read again.
 func eachPair(t *testing.T, pairs int, seed uint64, fn func(text string, tree ast.Node, c *condition, a *winnow.Alert) (goOn bool)) (done int) {
 	v, _ := meaningLists(t)
 	w := &author{Rand: newRand(seed)}
@@ -210,6 +211,9 @@ func eachPair(t *testing.T, pairs int, seed uint64, fn func(text string, tree as
 				continue
 			}
 			t.Fatalf("%s\n%v", text, err)
+		}
+		if done/60%2 == 1 {
+			c = writtenAndRead(t, text, c, v.lists)
 		}
 		if err := c.program().err; err != nil {
 			t.Fatalf("%s\n%v", text, err)

@@ -65,8 +65,9 @@ func (p *pattern) match(text string) bool {
 	if p.needles != nil && !p.near(text) {
 		return false
 	}
-	p.once.Do(func() { p.re = regexp.MustCompile(p.text) }) // parsed before, by newPattern
-	return p.re.MatchString(text)
+	// It compiles, since newPattern has parsed it, unless somebody else wrote the bytes it was read from.
+	p.once.Do(func() { p.re, _ = regexp.Compile(p.text) })
+	return p.re != nil && p.re.MatchString(text)
 }
 
 // near reports whether text holds a needle, whatever the case of its letters. Beyond ASCII letters

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/expr-lang/expr/vm"
 
@@ -13,8 +14,12 @@ import (
 type program struct {
 	slots  []slot
 	guards []boolFunc
-	code   *vm.Program // nil when the guards say it all
-	err    error       // why it could not be compiled
+	rest   *form // what the guards do not say; nil when they say it all
+	err    error // why the condition has no program
+
+	once sync.Once
+	code *vm.Program
+	bad  error // why rest could not be compiled
 }
 
 func compile(c *condition) *program {
@@ -24,20 +29,27 @@ func compile(c *condition) *program {
 		p.err = err
 		return p
 	}
-	var rest *form
 	for _, part := range f.conjuncts(nil) {
 		if fn, ok := part.native(); ok {
 			p.guards = append(p.guards, fn)
-		} else if rest == nil {
-			rest = part
+			continue
+		}
+		if part.op == formAtom && part.atom.doubt() == nil {
+			p.guards = append(p.guards, part.atom.guard()) // it is in rest as well, and cheaper here
+		}
+		if p.rest == nil {
+			p.rest = part
 		} else {
-			rest = &form{op: formAnd, kids: []*form{rest, part}}
+			p.rest = &form{op: formAnd, kids: []*form{p.rest, part}}
 		}
 	}
-	if rest != nil {
-		p.code, p.err = compileForm(rest)
-	}
 	return p
+}
+
+// vmCode compiles what the guards leave over, when they first do.
+func (p *program) vmCode() (*vm.Program, error) {
+	p.once.Do(func() { p.code, p.bad = compileForm(p.rest) })
+	return p.code, p.bad
 }
 
 // eval answers for the current pick.
@@ -47,10 +59,14 @@ func (p *program) eval(fr *frame) (bool, error) {
 			return false, nil
 		}
 	}
-	if p.code == nil {
+	if p.rest == nil {
 		return true, nil
 	}
-	out, err := fr.vm.Run(p.code, fr)
+	code, err := p.vmCode()
+	if err != nil {
+		return false, err
+	}
+	out, err := fr.vm.Run(code, fr)
 	if err == nil {
 		err = fr.err
 	}

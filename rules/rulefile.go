@@ -24,19 +24,22 @@ type ruleReader struct {
 }
 
 func newReader(path string, data []byte, opts Options, seen map[string]Position) *ruleReader {
-	d := &document{file: path, data: data}
-	if opts.Unproven {
-		if root, ok := opts.Prepared.tree(data); ok {
-			d.root = root
-		} else {
-			d.data = withoutTests(data)
-		}
-	}
-	return &ruleReader{document: d, opts: opts, seen: seen}
+	return &ruleReader{document: &document{file: path, data: data}, opts: opts, seen: seen}
 }
 
-func (r *ruleReader) read() []*Rule {
-	root, ok := r.parse()
+// root reads the file, for an unproven set without tests.
+func (r *ruleReader) root() (*yaml.Node, bool) {
+	if r.opts.Unproven {
+		r.data = withoutTests(r.data)
+	}
+	return r.parse()
+}
+
+func (r *ruleReader) read() (out []*Rule) {
+	if r.opts.Prepared.take(r, func(c *codec) { c.rules(&out) }) {
+		return out
+	}
+	root, ok := r.root()
 	if !ok {
 		return nil
 	}
@@ -48,7 +51,7 @@ func (r *ruleReader) read() []*Rule {
 	if !ok {
 		return nil
 	}
-	var out []*Rule
+	out = nil
 	for _, n := range items {
 		if rule := r.rule(n); rule != nil {
 			out = append(out, rule)
@@ -198,7 +201,7 @@ func (r *ruleReader) readWhen(pairs []pair, out *Rule) {
 	}
 	out.When = text
 	if r.opts.Unproven {
-		out.later = newLater(text, func() (*condition, error) { return parseCondition(text, v) })
+		out.later = newLater(text, v)
 		return
 	}
 	out.cond = r.condition(p.value, text, v)

@@ -39,11 +39,14 @@ func (r *ruleReader) expires(p pair) time.Time {
 		return time.Time{}
 	}
 	end := day.AddDate(0, 0, 1)
-	if latest := r.opts.Now.UTC().AddDate(1, 0, 0); day.After(latest) {
+	if latest := latestExpiry(r.opts.Now); day.After(latest) {
 		r.fail(p.value, "", "expires is more than a year ahead (the latest is %s)", latest.Format(time.DateOnly))
 	}
 	return end
 }
+
+// latestExpiry is the last moment of a day that expires may name.
+func latestExpiry(now time.Time) time.Time { return now.UTC().AddDate(1, 0, 0) }
 
 func (r *ruleReader) mode(p pair) Mode {
 	text, ok := r.text(p)

@@ -100,7 +100,12 @@ func newBench(t *testing.T) *app {
 	a.write(filepath.Join(a.content, "lists", "scanners.txt"), scanners.String())
 	a.write(filepath.Join(a.content, "lists", "service_users.txt"), users.String())
 	d := a.open() // what the worker leaves for the action
-	if err := rules.WritePrepared(d.Path("rules.prepared"), append(d.RulePaths(), d.EscalatePaths()...)...); err != nil {
+	lists, err := rules.LoadLists(rules.ListOptions{Folders: d.ListPaths()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := rules.Options{Lists: lists, Now: a.now}
+	if err := rules.WritePrepared(d.Path("rules.prepared"), opts, append(d.RulePaths(), d.EscalatePaths()...)...); err != nil {
 		t.Fatal(err)
 	}
 	a.mkdir(filepath.Join(a.dir, "bin"))

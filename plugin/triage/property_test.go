@@ -2,6 +2,7 @@ package triage
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestPromise2OnlyProofCloses(t *testing.T) {
 	rid := 0
 	var prev winnow.Alert
 	closed := map[winnow.Source]int{}
-	rapid.Check(t, func(rt *rapid.T) {
+	play := func(rt *rapid.T) {
 		for range rapid.IntRange(1, 6).Draw(rt, "alerts") {
 			rid++
 			r.at = r.at.Add(time.Duration(rapid.IntRange(0, 40).Draw(rt, "minutes")) * time.Minute)
@@ -89,11 +90,17 @@ func TestPromise2OnlyProofCloses(t *testing.T) {
 			r.restart()
 			r.broken = broken
 		}
-	})
-	for _, by := range []winnow.Source{winnow.SourceRule, winnow.SourceCache, winnow.SourceModel} {
-		if closed[by] == 0 {
-			t.Errorf("nothing was ever closed by %s: the test shows nothing", by)
-		}
+	}
+	closers := []winnow.Source{winnow.SourceRule, winnow.SourceCache, winnow.SourceModel}
+	shown := func() bool {
+		return !slices.ContainsFunc(closers, func(by winnow.Source) bool { return closed[by] == 0 })
+	}
+	// A short run may draw no close of a kind; a hundred of them do, or the test shows nothing.
+	for runs := 0; runs == 0 || runs < 100 && !shown() && !t.Failed(); runs++ {
+		rapid.Check(t, play)
+	}
+	if !shown() {
+		t.Errorf("closed by rule, cache and model: %v: the test shows nothing", closed)
 	}
 }
 

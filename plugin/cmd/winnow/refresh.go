@@ -42,7 +42,8 @@ func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func()
 			if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
 				return err
 			}
-			if err := rules.WritePrepared(p.Path("rules.prepared"), slices.Concat(p.RulePaths(), p.EscalatePaths())...); err != nil {
+			opts := rules.Options{Lists: gate.Lists, Now: g.now()}
+			if err := rules.WritePrepared(p.Path("rules.prepared"), opts, slices.Concat(p.RulePaths(), p.EscalatePaths())...); err != nil {
 				return err
 			}
 		}
