@@ -171,7 +171,11 @@ func readRow(row [maxColumns]string, count int) (fieldRow, error) {
 // sorted returns the rows as maps.
 func (t *FieldTable) sorted() (all map[string]FieldInfo, bySearch map[string]map[string]FieldInfo) {
 	t.once.Do(func() {
-		t.all, t.bySearch = map[string]FieldInfo{}, map[string]map[string]FieldInfo{}
+		rows := 0
+		for _, text := range t.texts {
+			rows += strings.Count(text, "\n")
+		}
+		t.all, t.bySearch = make(map[string]FieldInfo, rows), map[string]map[string]FieldInfo{}
 		for _, text := range t.texts {
 			_ = eachRow("", text, t.sort) // checked when it was read
 		}

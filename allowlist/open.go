@@ -1,13 +1,11 @@
 package allowlist
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -44,42 +42,31 @@ type Config struct {
 // takes its own rules out; without the escalate list, the suspensions or the last good state of
 // the lists, or where somebody else could have written a file, nothing is dropped. A fresh install
 // has no last good state, and nothing to compare.
-//
-// Opening a gate is most of what the alert action does for one row, so its parts run side by side.
 func Open(c Config) (*Gate, error) {
 	g := &Gate{Keys: c.Keys, Fields: c.Fields, Canary: c.Canary}
-	var lists, ruleSet, escalate, files problems
-	var parts sync.WaitGroup
-	g.Lists = c.openLists(&lists)
+	var p problems
+	p.blind(c.trust())
+	var err error
+	g.Suspensions, err = ReadSuspensions(c.Suspensions)
+	p.blind(err)
+	g.Lists = c.openLists(&p)
 	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now, Unproven: c.Unproven}
 	if c.Unproven {
-		var err error
 		opts.Prepared, err = rules.ReadPrepared(c.Prepared)
-		ruleSet.note(err)
+		p.note(err)
 	}
-	parts.Go(func() {
-		var err error
-		g.Escalate, err = rules.LoadEscalate(opts, c.EscalatePaths...)
-		escalate.blind(err)
-	})
-	parts.Go(func() {
-		files.blind(c.trust())
-		var err error
-		g.Suspensions, err = ReadSuspensions(c.Suspensions)
-		files.blind(err)
-	})
-	var err error
 	g.Rules, err = rules.Load(opts, c.RulePaths...)
-	ruleSet.note(err)
+	p.note(err)
 	if !c.Unproven {
-		g.runTests(&ruleSet)
+		g.runTests(&p)
 	}
-	parts.Wait()
-	g.Blind = cmp.Or(files.reason, lists.reason, escalate.reason)
-	return g, errors.Join(slices.Concat(lists.errs, ruleSet.errs, escalate.errs, files.errs)...)
+	g.Escalate, err = rules.LoadEscalate(opts, c.EscalatePaths...)
+	p.blind(err)
+	g.Blind = p.reason
+	return g, errors.Join(p.errs...)
 }
 
-// problems collects what is out of order in one part.
+// problems collects what is out of order.
 type problems struct {
 	errs   []error
 	reason winnow.Reason // set when nothing may be dropped

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// appendCondition writes a checked condition, so that it can be taken up again without reading its
+// writeCondition writes a checked condition, so that it can be taken up again without reading its
 // text. It reports false for what it cannot write.
-func appendCondition(out []byte, cond *condition) ([]byte, bool) {
-	c := codec{out: out, slots: cond.slots}
+func writeCondition(cond *condition) (out []byte, ok bool) {
+	c := codec{slots: cond.slots}
 	root := cond.root
 	c.condition(&root)
 	return c.out, !c.bad
 }
 
-// readCondition takes up a condition that appendCondition wrote. Its lists are those of today: it
+// readCondition takes up a condition that writeCondition wrote. Its lists are those of today: it
 // reports false, as for bytes of any other origin, when one of them no longer serves, and the text
 // must then be read to say why.
 func readCondition(in string, lists *Lists) (*condition, bool) {

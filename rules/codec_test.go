@@ -10,7 +10,7 @@ import (
 // writtenAndRead takes a condition through bytes and back.
 func writtenAndRead(t testing.TB, text string, c *condition, lists *Lists) *condition {
 	t.Helper()
-	data, ok := appendCondition(nil, c)
+	data, ok := writeCondition(c)
 	if !ok {
 		t.Fatalf("%s cannot be written", text)
 	}
@@ -18,7 +18,7 @@ func writtenAndRead(t testing.TB, text string, c *condition, lists *Lists) *cond
 	if !ok {
 		t.Fatalf("%s cannot be read again", text)
 	}
-	if again, ok := appendCondition(nil, back); !ok || !bytes.Equal(data, again) {
+	if again, ok := writeCondition(back); !ok || !bytes.Equal(data, again) {
 		t.Fatalf("%s is another condition when it is read again", text)
 	}
 	return back
@@ -46,7 +46,7 @@ func TestConditionOverChangedLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, _ := appendCondition(nil, cond)
+		data, _ := writeCondition(cond)
 		if _, ok := readCondition(string(data), lists); !ok {
 			t.Errorf("%s is not taken over the list it was read with", c.text)
 		}
@@ -64,7 +64,7 @@ func TestConditionOverChangedLists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, _ := appendCondition(nil, cond)
+	data, _ := writeCondition(cond)
 	back, ok := readCondition(string(data), load("nets.txt", "10.0.0.0/8\n"))
 	if !ok {
 		t.Fatal("not taken")
@@ -98,7 +98,7 @@ func FuzzConditionBytes(f *testing.F) {
 		if err != nil {
 			continue
 		}
-		data, _ := appendCondition(nil, c)
+		data, _ := writeCondition(c)
 		f.Add(data)
 	}
 	alerts := []*winnow.Alert{w.alert(), w.alert(), {}}
@@ -107,7 +107,7 @@ func FuzzConditionBytes(f *testing.F) {
 		if !ok {
 			return
 		}
-		again, ok := appendCondition(nil, c)
+		again, ok := writeCondition(c)
 		if back, read := readCondition(string(again), v.lists); !ok || !read {
 			t.Errorf("cannot be written again: %v", back)
 		}

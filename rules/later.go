@@ -42,7 +42,7 @@ func (l *later) form() string {
 	if err != nil {
 		return ""
 	}
-	out, ok := appendCondition(nil, cond)
+	out, ok := writeCondition(cond)
 	if !ok {
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -130,9 +131,7 @@ func (p *Prepared) take(r *ruleReader, read func(*codec)) bool {
 			return false // the text is read, to say where
 		}
 	}
-	for id, pos := range c.ids {
-		r.seen[id] = pos
-	}
+	maps.Copy(r.seen, c.ids)
 	return true
 }
 

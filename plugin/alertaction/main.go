@@ -87,7 +87,8 @@ type action struct {
 	firing     *Firing
 	search     conf.Search
 	host       string // GUID of the search head, or ""
-	gate       Gate
+	opening    *opening
+	gate       Gate // once taken
 
 	broken  error // why the configuration cannot be used: nothing is dropped
 	noSpool error // why the spool cannot be used
@@ -144,17 +145,15 @@ func (a *action) open() error {
 	return nil
 }
 
-// prepare works out what holds for all rows. The spool is looked at while the gate opens.
+// prepare works out what holds for all rows. The gate opens beside it.
 func (a *action) prepare() {
-	late := a.env.after(a.deadline().Sub(a.env.Now()))
-	opening := a.openGate()
+	a.openGate()
 	if a.noSpool == nil {
 		a.noSpool = a.checkSpool()
 	}
 	a.search = a.deployment.Settings.Search(a.payload.SearchName)
 	a.firing = NewFiring(a.payload, a.host, a.search.Severity, a.received)
 	a.checkWorker()
-	a.takeGate(opening, late)
 }
 
 // checkSpool says why the spool cannot be trusted or written to.

@@ -21,7 +21,7 @@ func (a *action) store() int {
 		return a.failOpen(in, err, nil)
 	}
 	notes := a.notables(a.stale && a.search.Place == winnow.PlaceOwner, winnow.ReasonStaleHeartbeat)
-	got, err := a.decide(in, a.gate, rec, notes)
+	got, err := a.decide(in, a.takeGate(), rec, notes)
 	if errors.Is(err, errLate) {
 		a.log.Error("the time to decide is over after %d rows: the rest waits for the worker", got.rows)
 		err = nil
