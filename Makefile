@@ -91,7 +91,7 @@ cover: needs ## print statement coverage; fails below 80 %
 .PHONY: bench
 bench: needs ## measure the alert action; figures in build/bench
 	@mkdir -p build/bench
-	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestBench' -count=1 -timeout 20m ./plugin/alertaction
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -v -run 'TestBench' -count=1 -timeout 20m ./plugin/alertaction
 
 .PHONY: bench-closers
 bench-closers: needs ## score every closer on public labelled alerts (minutes; needs the data beside the project)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 )
 
 // Control says who decides what a field holds.
@@ -31,16 +30,11 @@ func (c Control) String() string {
 
 // FieldTable says of each field who controls it, and whether it is volatile: different in every
 // alert, like a time or an event id, and so no part of the cache key. It is default/fields.csv,
-// with later tables laid over earlier ones. Safe for concurrent use once read. The alert action
-// reads the table of a thousand rows at every start and seldom asks it, so the table is
-// checked when it is read and sorted into maps when the first question comes.
+// with later tables laid over earlier ones. Safe for concurrent use once read.
 type FieldTable struct {
-	texts []string // checked
-	raw   map[string]bool
-
-	once     sync.Once
 	all      map[string]FieldInfo
 	bySearch map[string]map[string]FieldInfo
+	raw      map[string]bool
 }
 
 type fieldRow struct {
@@ -56,7 +50,7 @@ type FieldInfo struct {
 
 // Read lays a CSV table over the receiver: columns field, control (system, identity or attacker),
 // volatile (true, false or empty), and optionally search, the exact name of the one search that
-// the row holds for. name is used in errors.
+// the row holds for. name is used in errors. After an error the table is of no use.
 func (t *FieldTable) Read(name string, r io.Reader) error {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -67,11 +61,11 @@ func (t *FieldTable) Read(name string, r io.Reader) error {
 
 // Parse is Read of a text.
 func (t *FieldTable) Parse(name, text string) error {
-	if err := eachRow(name, text, func(fieldRow) {}); err != nil {
-		return err
+	if t.all == nil {
+		t.all = make(map[string]FieldInfo, strings.Count(text, "\n"))
+		t.bySearch = map[string]map[string]FieldInfo{}
 	}
-	t.texts = append(t.texts, text)
-	return nil
+	return eachRow(name, text, t.add)
 }
 
 // eachRow calls f with every row of a table.
@@ -168,22 +162,7 @@ func readRow(row [maxColumns]string, count int) (fieldRow, error) {
 	return r, nil
 }
 
-// sorted returns the rows as maps.
-func (t *FieldTable) sorted() (all map[string]FieldInfo, bySearch map[string]map[string]FieldInfo) {
-	t.once.Do(func() {
-		rows := 0
-		for _, text := range t.texts {
-			rows += strings.Count(text, "\n")
-		}
-		t.all, t.bySearch = make(map[string]FieldInfo, rows), map[string]map[string]FieldInfo{}
-		for _, text := range t.texts {
-			_ = eachRow("", text, t.sort) // checked when it was read
-		}
-	})
-	return t.all, t.bySearch
-}
-
-func (t *FieldTable) sort(r fieldRow) {
+func (t *FieldTable) add(r fieldRow) {
 	if r.search == "" {
 		t.all[r.field] = r.info
 		return
@@ -206,10 +185,9 @@ func (t *FieldTable) MarkRaw(search string) {
 // Lookup says what is known of a field in the alerts of a search. Unlisted fields are
 // attacker-set and not volatile.
 func (t *FieldTable) Lookup(search, field string) FieldInfo {
-	all, bySearch := t.sorted()
-	info, ok := bySearch[search][field]
+	info, ok := t.bySearch[search][field]
 	if !ok {
-		info = all[field]
+		info = t.all[field]
 	}
 	if t.raw[search] {
 		info.Control = ControlAttacker
@@ -219,11 +197,10 @@ func (t *FieldTable) Lookup(search, field string) FieldInfo {
 
 // Known reports whether the table lists the field for any search.
 func (t *FieldTable) Known(field string) bool {
-	all, bySearch := t.sorted()
-	if _, ok := all[field]; ok {
+	if _, ok := t.all[field]; ok {
 		return true
 	}
-	for _, m := range bySearch {
+	for _, m := range t.bySearch {
 		if _, ok := m[field]; ok {
 			return true
 		}
@@ -233,8 +210,7 @@ func (t *FieldTable) Known(field string) bool {
 
 // Names calls yield with every field name listed for all searches, for suggestions.
 func (t *FieldTable) Names(yield func(string) bool) {
-	all, _ := t.sorted()
-	for name := range all {
+	for name := range t.all {
 		if !yield(name) {
 			return
 		}

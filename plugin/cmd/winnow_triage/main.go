@@ -1,3 +1,9 @@
+// Where the limits of a container are is read from six files before the program begins, a twentieth
+// of what one alert takes. The action has a handful of threads, whatever the limits are.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Winnow_triage is the alert action that Splunk starts for every triggered alert.
 package main
 
