@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -392,6 +393,9 @@ func TestResultsTellWhatCameOut(t *testing.T) {
 	}
 }
 
+// yamlBreaks are what ends a line of YAML.
+var yamlBreaks = regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]")
+
 // No rule file makes the loader panic; every error has a text, and a place inside of the file.
 func FuzzRuleFile(f *testing.F) {
 	f.Add(ruleText("a", `event.user == "ann"`, ""))
@@ -410,7 +414,7 @@ func FuzzRuleFile(f *testing.F) {
 		opts := Options{Now: fixedNow, Lists: lists}
 		set, err := Load(opts, path)
 		_, err2 := LoadEscalate(opts, path)
-		lines := strings.Count(text, "\n") + 1
+		lines := len(yamlBreaks.FindAllString(text, -1)) + 1
 		for _, e := range append(append(Errors(err), Errors(err2)...), set.Check()...) {
 			if e.Message == "" || e.Detail() == "" || e.Line < 0 || e.Line > lines+1 {
 				t.Errorf("error without text or place: %+v", e)
