@@ -37,6 +37,7 @@ const (
 	ReasonResultsUnread  Reason = "results_unread"  // the results file was missing, cut or not gzip
 	ReasonRecordUnread   Reason = "record_unread"   // a spool record was damaged
 	ReasonFileInput      Reason = "file"            // given to `winnow triage`
+	ReasonNotStored      Reason = "not_stored"      // there was no spool to store the row in
 	ReasonStaleHeartbeat Reason = "stale_heartbeat" // the worker is not running: nothing closes from the cache
 )
 

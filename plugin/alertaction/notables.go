@@ -11,9 +11,6 @@ import (
 	"github.com/winnow-soc/winnow/plugin/stash"
 )
 
-// ReasonNotStored is why a notable was written without triage: there was no spool to store it in.
-const ReasonNotStored winnow.Reason = "not_stored"
-
 // notables takes decided rows to the record and, when the action fails open, first writes the
 // notable of each row that nobody would see otherwise. A row of the record is only said to have a
 // notable once that is on disk.

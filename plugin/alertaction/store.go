@@ -180,9 +180,9 @@ func (a *action) failOpen(in input, why error, before *notables) int {
 		return a.notStored(in, why, before)
 	}
 	a.tally = tally{}
-	notes := a.notables(a.search.Place == winnow.PlaceOwner, ReasonNotStored)
+	notes := a.notables(a.search.Place == winnow.PlaceOwner, winnow.ReasonNotStored)
 	notes.all, notes.before = true, before
-	got, err := a.decide(in, passAll(ReasonNotStored), nil, notes)
+	got, err := a.decide(in, passAll(winnow.ReasonNotStored), nil, notes)
 	switch {
 	case err != nil:
 		a.log.Error("%v; and %v after %d rows", why, err, got.rows)
