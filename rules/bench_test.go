@@ -15,7 +15,7 @@ func benchRules(n int) string {
 	shapes := []string{
 		`cidr(event.src, lists.nets) && event.user in lists.names`,
 		`event.user == "svc-backup-%d" && event.dest == "host%d"`,
-		`event.signature in ["a%d", "b%d", "c"] && cidr(event.src, "10.%d.0.0/16")`,
+		`event.signature in ["a%d", "b%d", "c"] && cidr(event.src, "10.%m.0.0/16")`,
 		`glob(event.process, "*\\agent%d.exe*") && not (event.user == "admin")`,
 		`lower(event.user) startsWith "svc" && (event.action == "allowed" || event.action == "success%d")`,
 		`num(event.bytes) < 1000 + %d && event.app == "sync"`,
@@ -25,7 +25,7 @@ func benchRules(n int) string {
 	var b strings.Builder
 	b.WriteString("rules:\n")
 	for i := range n {
-		when := strings.ReplaceAll(shapes[i%len(shapes)], "%d", fmt.Sprint(i))
+		when := strings.NewReplacer("%d", fmt.Sprint(i), "%m", fmt.Sprint(i%256)).Replace(shapes[i%len(shapes)])
 		fmt.Fprintf(&b, `  - id: rule-%d
     description: A rule of an allow-list
     owner: detection@corp.example
@@ -138,4 +138,33 @@ func BenchmarkParseCondition(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// Ten thousand rules, of which an alert is about a handful.
+func BenchmarkMatching10000(b *testing.B) {
+	set, _, _ := benchSet(b, 10_000)
+	a := benchAlert()
+	set.Index()
+	x := set.index.Load()
+	candidates, done := x.candidates(a)
+	asked := len(candidates)
+	done()
+	b.Run("index", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for range set.Matching(a) {
+			}
+		}
+		b.ReportMetric(float64(asked), "asked/alert")
+	})
+	b.Run("loop", func(b *testing.B) {
+		for b.Loop() {
+			set.each(a, func(*Rule, error) bool { return true })
+		}
+	})
+	b.Run("build", func(b *testing.B) {
+		for b.Loop() {
+			buildIndex(set.rules)
+		}
+	})
 }

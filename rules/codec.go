@@ -266,7 +266,7 @@ func each[T any](c *codec, list *[]T, f func(*T)) {
 	c.bad = c.bad || n != len(*list)
 }
 
-func number[T ~int | ~uint8](c *codec, v *T) {
+func number[T ~int | ~uint8 | ~uint32](c *codec, v *T) {
 	if !c.reading {
 		c.out = binary.AppendUvarint(c.out, uint64(*v))
 		return

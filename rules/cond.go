@@ -35,8 +35,9 @@ type atom struct {
 	networks    []netip.Prefix // cidr(x, "10.0.0.0/8")
 	body        *cond          // of any, all, none, one over left
 
-	slots []int // everything read in it, each once
-	fits  []fit
+	slots  []int // everything read in it, each once
+	fits   []fit
+	values bool // all values of a field are read in it, which fails when they are too many
 }
 
 // fit demands that a value fits the function it is given to.

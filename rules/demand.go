@@ -52,8 +52,11 @@ func (d *demands) term(t *term, over *term) {
 		return
 	}
 	switch t.kind {
-	case termText, termLen, termTime, termValues:
+	case termText, termLen, termTime:
 		d.read(t)
+	case termValues:
+		d.read(t)
+		d.atom.values = true
 	case termNum:
 		d.read(t)
 		d.fit(fit{base: t, ok: isDecimal}, over)

@@ -88,7 +88,7 @@ func (w *author) atom(depth int) string {
 	case 2:
 		return w.text() + w.oneOf(" contains ", " startsWith ", " endsWith ", " not contains ", " not startsWith ") + w.constant()
 	case 3:
-		return w.text() + w.oneOf(" matches ", " not matches ") + w.oneOf(`"^[a-z]+$"`, `"[0-9]"`, `"(?i)ann|x"`)
+		return w.text() + w.oneOf(" matches ", " not matches ") + w.oneOf(`"^[a-z]+$"`, `"[0-9]"`, `"(?i)ann|x"`, `"(?i)ask"`, `"Ann|bob"`)
 	case 4:
 		return w.text() + w.oneOf(" in ", " not in ") + w.oneOf(`["ann", "5"]`, `["a", "b", "c", "d", "e", "f", "g", "h", "bob"]`)
 	case 5:
@@ -136,7 +136,7 @@ func (w *author) cond(depth int) string {
 
 var meaningValues = []string{
 	"ann", "ANN", "bob", "a", "x y", "10.8.0.4", "::ffff:10.8.0.4", "203.0.113.9", "2001:db8::1", "fe80::1%eth0", "garbage",
-	"5", "-2", "2.5", "+5", "1e3", "0x10", "1234567890123456", "1792999000", "2026-11-01T00:00:00Z", "2099-01-01T00:00:00Z", "low", "Ann\n", "é", "\xff", "",
+	"5", "-2", "2.5", "+5", "1e3", "0x10", "1234567890123456", "1792999000", "2026-11-01T00:00:00Z", "2099-01-01T00:00:00Z", "low", "Ann\n", "é", "\xff", "a\u017f\u212a", "ASK", "",
 }
 
 // longValues are too long for matches and glob: for a rule, and for the escalate list too.

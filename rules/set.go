@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -35,11 +36,16 @@ type Options struct {
 type Set struct {
 	rules   []*Rule
 	fields  *winnow.FieldTable
+	lists   *Lists
 	now     time.Time
 	version string
 
 	mu       sync.RWMutex
 	bySearch map[string][]*Rule
+
+	asked    atomic.Int32
+	indexing sync.Once
+	index    atomic.Pointer[index]
 }
 
 // maxSearches bounds how many search names For remembers.
@@ -54,7 +60,7 @@ func Load(opts Options, paths ...string) (*Set, error) {
 	if opts.Now.IsZero() {
 		return nil, errors.New("load rules: no time is set to check expiry against")
 	}
-	s := &Set{fields: opts.Fields, now: opts.Now, bySearch: map[string][]*Rule{}}
+	s := &Set{fields: opts.Fields, lists: opts.Lists, now: opts.Now, bySearch: map[string][]*Rule{}}
 	var errs []*Error
 	s.version, errs = readFiles(opts, paths, func(r *ruleReader) { s.rules = append(s.rules, r.read()...) })
 	return s, join(errs)
