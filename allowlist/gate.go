@@ -86,29 +86,24 @@ func (g *Gate) mayNotDrop(a *winnow.Alert) winnow.Reason {
 // reason why the first rule that matches may not drop it, else ReasonNoRule.
 func (g *Gate) askRules(a *winnow.Alert) (winnow.Reason, string) {
 	reason, rule := winnow.ReasonNoRule, ""
-	for _, r := range g.Rules.For(a.SearchName) {
-		why := g.askRule(r, a)
+	for r, err := range g.Rules.Matching(a) {
+		why := g.judge(r, a, err)
 		if why == winnow.ReasonRule {
 			if g.sampled(r, a) {
 				why = winnow.ReasonCanary
 			}
 			return why, r.ID
 		}
-		if why != winnow.ReasonNoRule && reason == winnow.ReasonNoRule {
+		if reason == winnow.ReasonNoRule {
 			reason, rule = why, r.ID
 		}
 	}
 	return reason, rule
 }
 
-func (g *Gate) askRule(r *rules.Rule, a *winnow.Alert) winnow.Reason {
-	matched, err := r.Match(a)
-	switch {
-	case err != nil:
-		return winnow.ReasonRuleError
-	case !matched:
-		return winnow.ReasonNoRule
-	case g.Failing[r.ID]:
+// judge says what may be made of a match.
+func (g *Gate) judge(r *rules.Rule, a *winnow.Alert, err error) winnow.Reason {
+	if err != nil || g.Failing[r.ID] {
 		return winnow.ReasonRuleError
 	}
 	return Judge(r, a, g.Suspensions)
@@ -149,15 +144,17 @@ func (g *Gate) Confirm(a *winnow.Alert, p winnow.Proposal) winnow.Reason {
 	if why := g.mayNotDrop(a); why != "" {
 		return why
 	}
-	for _, r := range g.Rules.For(a.SearchName) {
-		if r.ID != p.Rule {
-			continue
-		}
-		why := g.askRule(r, a)
-		if why == winnow.ReasonRule && g.sampled(r, a) {
-			return winnow.ReasonCanary
-		}
-		return why
+	r := g.Rules.Find(p.Rule)
+	if r == nil || !r.InScope(a.SearchName) {
+		return winnow.ReasonNoRule
 	}
-	return winnow.ReasonNoRule
+	matched, err := r.Match(a)
+	if !matched && err == nil {
+		return winnow.ReasonNoRule
+	}
+	why := g.judge(r, a, err)
+	if why == winnow.ReasonRule && g.sampled(r, a) {
+		return winnow.ReasonCanary
+	}
+	return why
 }

@@ -200,7 +200,20 @@ func (c *checker) arithmetic(n *ast.BinaryNode) (*term, error) {
 	if t.most > maxMagnitude {
 		return nil, fail(n, "", "the result can grow beyond what a number holds")
 	}
+	if a.kind == termNumber && b.kind == termNumber {
+		return &term{kind: termNumber, num: calculate(n.Operator, a.num, b.num), most: t.most}, nil
+	}
 	return t, nil
+}
+
+func calculate(op string, a, b float64) float64 {
+	switch op {
+	case "+":
+		return a + b
+	case "-":
+		return a - b
+	}
+	return a * b
 }
 
 func (c *checker) call(n *ast.CallNode) (*term, error) {

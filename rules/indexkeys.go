@@ -188,7 +188,7 @@ const (
 	costEqual   = 1
 	costSearch  = 3
 	costList    = 20
-	costPresent = 500
+	costPresent = 50
 )
 
 var costGram = map[int]float64{8: 1.5, 5: 3, 3: 10}
@@ -245,9 +245,7 @@ func (f *keyFinder) present(slot int) keySet {
 // atom returns the keys of a part that must be yes, or no. Either way everything in it is there.
 func (f *keyFinder) atom(a *atom, want bool) (best keySet, ok bool) {
 	if want {
-		if best, ok = f.valued(a); ok && !f.choose {
-			return best, ok
-		}
+		best, ok = f.valued(a)
 	}
 	for _, s := range a.slots {
 		if there := f.present(s); !ok || there.cost < best.cost {

@@ -98,8 +98,8 @@ func (a *atom) inTest() textTest {
 // A boolFunc answers a part of a form for the alert and the pick in a frame.
 type boolFunc func(*frame) bool
 
-// native returns the Go function of a form whose atoms are all simple. The other forms go to
-// expr's VM.
+// native returns the Go function of a form whose atoms are all simple, or compare one number with
+// a constant. The other forms go to expr's VM.
 func (f *form) native() (boolFunc, bool) {
 	switch f.op {
 	case formAnd, formOr:
@@ -118,6 +118,10 @@ func (f *form) native() (boolFunc, bool) {
 	case formLiteral:
 		want := f.want
 		return func(*frame) bool { return want }, true
+	}
+	if test, ok := f.atom.numberTest(); ok {
+		want := truthOf(f.want)
+		return func(fr *frame) bool { return test(fr) == want }, true
 	}
 	if !f.atom.simple() {
 		return nil, false

@@ -43,6 +43,9 @@ type Set struct {
 	mu       sync.RWMutex
 	bySearch map[string][]*Rule
 
+	naming sync.Once
+	byID   map[string]*Rule
+
 	asked    atomic.Int32
 	indexing sync.Once
 	index    atomic.Pointer[index]
@@ -162,11 +165,13 @@ func (s *Set) Rules() []*Rule { return s.rules }
 
 // Find returns the rule of an id, or nil.
 func (s *Set) Find(id string) *Rule {
-	i := slices.IndexFunc(s.rules, func(r *Rule) bool { return r.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return s.rules[i]
+	s.naming.Do(func() {
+		s.byID = make(map[string]*Rule, len(s.rules))
+		for _, r := range s.rules {
+			s.byID[r.ID] = r
+		}
+	})
+	return s.byID[id]
 }
 
 // Version names the content of the rule files and lists: "sha256:" and hex.
