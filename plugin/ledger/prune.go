@@ -3,7 +3,7 @@ package ledger
 import "time"
 
 // Prune removes alerts that were received before a time and need nobody any more, with their
-// history, reviews and deliveries; precedents older than facts; and verdicts that have expired by
+// history, reviews and deliveries; of what a rule dropped the number stays; precedents older than facts; and verdicts that have expired by
 // now. Alerts that are queued, in review, or have deliveries waiting stay. It returns how many
 // alerts were removed.
 func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
@@ -14,6 +14,9 @@ func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
 		return 0, err
 	}
 	for _, id := range ids {
+		if err := t.rememberDrop(id); err != nil {
+			return 0, err
+		}
 		for _, query := range []string{
 			"DELETE FROM history WHERE id = ?", "DELETE FROM reviews WHERE id = ?", "DELETE FROM outbox WHERE id = ?",
 			"DELETE FROM cases WHERE id = ?", "DELETE FROM alerts WHERE id = ?",
@@ -35,3 +38,15 @@ func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
 // verdictGrace is how long a verdict stays after it has expired: an alert received while it was
 // valid may still be on its way through the queue.
 const verdictGrace = 24 * time.Hour
+
+// rememberDrop counts an alert that a rule closed, before it is removed: what can no longer be
+// recalled must at least be known.
+func (t *Tx) rememberDrop(id string) error {
+	return t.exec(`INSERT INTO dropped (rule, ruleset, day, alerts)
+ SELECT rule, coalesce(json_extract(record, '$.proposal.ruleset'), ''), received - received % ?, 1 FROM alerts
+ WHERE id = ? AND source = 'rule' AND state = 'closed'
+ ON CONFLICT (rule, ruleset, day) DO UPDATE SET alerts = alerts + 1`, microDay, id)
+}
+
+// microDay is a day in the file's unit.
+const microDay = int64(24 * time.Hour / time.Microsecond)

@@ -116,6 +116,36 @@ CREATE TABLE imports (
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `,
+	`
+CREATE INDEX alerts_rule ON alerts (rule, id) WHERE source = 'rule';
+
+CREATE TABLE canaries (                    -- sampled drops; they outlive their alerts
+  id     TEXT PRIMARY KEY,
+  rule   TEXT NOT NULL,
+  at     INTEGER NOT NULL,                 -- when the alert was received
+  judged TEXT NOT NULL                     -- see Judgement
+) WITHOUT ROWID;
+CREATE INDEX canaries_rule ON canaries (rule);
+
+CREATE TABLE misses (                      -- drops, or samples of them, that a person found to be attacks
+  id          TEXT PRIMARY KEY,
+  rule        TEXT NOT NULL,
+  sampled     INTEGER NOT NULL,            -- 1: found by a canary
+  at          INTEGER NOT NULL,
+  actor       TEXT NOT NULL,
+  reverted    INTEGER NOT NULL,            -- when the person took it back, 0: not
+  reverted_by TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX misses_rule ON misses (rule);
+
+CREATE TABLE dropped (                     -- drops whose alerts are past retention
+  rule    TEXT NOT NULL,
+  ruleset TEXT NOT NULL,
+  day     INTEGER NOT NULL,                -- its start
+  alerts  INTEGER NOT NULL,
+  PRIMARY KEY (rule, ruleset, day)
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

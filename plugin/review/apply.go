@@ -27,6 +27,9 @@ type Engine interface {
 type Result struct {
 	Settled  []string // alerts that have the decided outcome now, the named one first
 	Recalled []string // alerts that are triaged again, because they were closed on its verdict
+
+	Missed   []string // rules that dropped such an alert: they are suspended
+	Reverted []string // rules of which such a confirmation was taken back: they stay suspended
 }
 
 // Apply carries out a decision. An alert that waits with others of the same cache key settles all
@@ -67,7 +70,23 @@ func Apply(t *ledger.Tx, e Engine, d Decision) (Result, error) {
 		}
 	}
 	out.Settled = group
-	return out, nil
+	return out, out.rules(t)
+}
+
+// rules says what the decision has done to the rules that dropped the alerts.
+func (r *Result) rules(t *ledger.Tx) error {
+	for _, id := range r.Settled {
+		miss, err := t.MissOf(id)
+		switch {
+		case err != nil:
+			return err
+		case miss.Stands() && !slices.Contains(r.Missed, miss.Rule):
+			r.Missed = append(r.Missed, miss.Rule)
+		case !miss.Stands() && miss.ID != "" && !slices.Contains(r.Reverted, miss.Rule):
+			r.Reverted = append(r.Reverted, miss.Rule)
+		}
+	}
+	return nil
 }
 
 // current refuses to close on a record that is not the current one any more: what the person saw

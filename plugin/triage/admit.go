@@ -127,6 +127,11 @@ func (e *Engine) admitNew(t *ledger.Tx, entry ledger.Entry, rec winnow.Record, o
 	if err := t.Add(entry, rec); err != nil {
 		return out, err
 	}
+	if isCanary(rec.Proposal) {
+		if err := t.AddCanary(a.ID, rec.Proposal.Rule, a.Received); err != nil {
+			return out, err
+		}
+	}
 	return out, queue.Push(t.Context(), t.Conn(), queue.Item{
 		ID: a.ID, Search: a.SearchName, Priority: queue.Priority(a.Severity), Enqueued: a.Received,
 	})

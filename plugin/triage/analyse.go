@@ -26,6 +26,7 @@ type work struct {
 	taint  []string
 
 	settled  bool
+	unknown  bool // a canary that the analysts could not judge
 	analysis llm.Analysis
 	err      error // the analysts gave no answer
 }
@@ -106,8 +107,12 @@ func (e *Engine) finish(t *ledger.Tx, w *work) error {
 	}
 	if first != nil && (first.Outcome.State == winnow.StateEscalated || w.rec.Outcome.State != winnow.StateEscalated) {
 		e.join(&w.entry, &w.rec, first)
+		w.unknown = false
 	}
-	return e.Settle(t, &w.entry, &w.rec)
+	if err := e.Settle(t, &w.entry, &w.rec); err != nil || !w.unknown {
+		return err
+	}
+	return t.JudgeCanary(w.rec.ID, ledger.JudgedUnknown)
 }
 
 func (e *Engine) conclude(w *work) error {
@@ -130,8 +135,11 @@ func (e *Engine) conclude(w *work) error {
 		state, reason = raise(a, e.Gate.Blind, policy)
 	case state == winnow.StateClosed && w.raise:
 		state, reason = raise(a, winnow.ReasonRaiseOnly, policy)
+	case isCanary(w.rec.Proposal) && reason == winnow.ReasonMalicious:
+		state = winnow.StateEscalated
 	case state == winnow.StateInReview && !w.raise && e.canaryHolds(a, &w.rec, an):
 		e.closeCanary(a, &w.rec)
+		w.unknown = !an.Verdict.Disposition.Benign()
 		return nil
 	}
 	e.decide(&w.rec, state, reason, actorOf(an))
@@ -168,6 +176,8 @@ func (e *Engine) forced(a *winnow.Alert, rec *winnow.Record) (reason winnow.Reas
 	switch p := rec.Proposal; {
 	case isLoss(p):
 		return p.Reason, "Rows of this search were never seen by winnow."
+	case isFinding(p):
+		return p.Reason, "A finding of winnow's own, about rule " + p.Rule + "."
 	case p.Kind == winnow.ProposeEscalate:
 		return p.Reason, e.describe(p.Rule)
 	}

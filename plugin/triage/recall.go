@@ -14,7 +14,7 @@ import (
 // transaction fails: too little is closed then, never too much.
 func (e *Engine) Revoke(t *ledger.Tx, id, by, reason string) error {
 	if e.Gate.Suspensions == nil {
-		return errors.New("revoke the verdict on " + id + ": the suspensions file cannot be read, and is not replaced: bring it back first (see `winnow doctor`)")
+		return errors.New("revoke the verdict on " + id + ": " + suspensionsGone)
 	}
 	s := e.Gate.Suspensions.Clone()
 	s.Verdicts[id] = allowlist.Suspension{By: by, At: e.Now().UTC(), Reason: reason}

@@ -40,6 +40,9 @@ func (e *Engine) Settle(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) e
 			return err
 		}
 	}
+	if err := e.prove(t, rec); err != nil {
+		return err
+	}
 	return e.settled(t, entry, rec, seq)
 }
 
@@ -97,6 +100,9 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 	if rec.Outcome.Reason == winnow.ReasonOwn || wasKept(rec) {
 		return "", false
 	}
+	if isFinding(rec.Proposal) && rec.Outcome.Run != winnow.RunEnforce {
+		return "", false // the review queue has it
+	}
 	stands := e.stands(entry, rec)
 	switch {
 	case sink.Type == conf.SinkNotable && !stands && e.survives(rec):
@@ -114,7 +120,7 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 // the one that tells of them.
 func (e *Engine) stands(entry *ledger.Entry, rec *winnow.Record) bool {
 	beside := e.search(rec.SearchName).Place == winnow.PlaceBeside
-	if isLoss(rec.Proposal) && rec.Outcome.Run == winnow.RunEnforce {
+	if (isLoss(rec.Proposal) || isFinding(rec.Proposal)) && rec.Outcome.Run == winnow.RunEnforce {
 		beside = false
 	}
 	return beside || entry.Notable || entry.Alert.Adhoc

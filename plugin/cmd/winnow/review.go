@@ -191,11 +191,27 @@ func (g *globals) decideNow(ctx context.Context, d *state.Deployment, decision r
 		return err
 	}
 	if g.format == formatJSON {
-		return g.json(map[string]any{"settled": orEmpty(done.Settled), "recalled": orEmpty(done.Recalled)})
+		return g.json(decided(&done))
 	}
 	g.print("%s: %s settled%s", decision.Action, things(len(done.Settled), "alert", "alerts"),
 		ifAny(len(done.Recalled), ", %d closed on its verdict back to triage"))
+	for _, rule := range done.Missed {
+		g.print("rule %s covers it and is suspended: `winnow report rules` shows it, `winnow review list` has the finding", plain(rule))
+	}
+	for _, rule := range done.Reverted {
+		g.print("rule %s was suspended for it and stays so, although it was no attack: look at it before it is put into force again", plain(rule))
+	}
 	return nil
+}
+
+// decided is what a decision did, as JSON. Rules stand in it where it touched any.
+func decided(done *review.Result) any {
+	return struct {
+		Recalled []string `json:"recalled"`
+		Settled  []string `json:"settled"`
+		Missed   []string `json:"rules_suspended,omitempty"`
+		Reverted []string `json:"rules_still_suspended,omitempty"`
+	}{orEmpty(done.Recalled), orEmpty(done.Settled), done.Missed, done.Reverted}
 }
 
 func orEmpty[T any](s []T) []T {

@@ -136,6 +136,12 @@ func applyDecision(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.L
 	}
 	if err == nil {
 		log.Info("decision applied", "action", string(d.Action), "id", d.ID, "settled", len(done.Settled), "recalled", len(done.Recalled))
+		for _, rule := range done.Missed {
+			log.Warn("a rule dropped an attack and is suspended", "rule", rule, "id", d.ID)
+		}
+		for _, rule := range done.Reverted {
+			log.Warn("a rule was suspended for an alert that was no attack, and stays suspended", "rule", rule, "id", d.ID)
+		}
 	}
 	return err
 }
