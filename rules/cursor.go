@@ -42,10 +42,13 @@ type cursor struct {
 
 // cursor returns a cursor at a place of the file.
 func (d *document) cursor(line, column int) *cursor {
-	before := 0
-	for _, text := range d.split()[:min(max(line-1, 0), len(d.split()))] {
-		before += len(text)
+	if d.starts == nil {
+		d.starts = []int{0}
+		for _, text := range d.split() {
+			d.starts = append(d.starts, d.starts[len(d.starts)-1]+len(text))
+		}
 	}
+	before := d.starts[min(max(line-1, 0), len(d.split()))]
 	c := &cursor{rest: d.data[before:], line: line, column: 1}
 	for !c.ended() && c.line == line && c.column < column {
 		c.step()

@@ -23,7 +23,8 @@ type document struct {
 	rule string // id of the rule being read
 	errs []*Error
 
-	lines []string // made when first needed
+	lines  []string // made when first needed
+	starts []int    // of the lines, in bytes; likewise
 }
 
 // parse returns the top mapping's pairs. Aliases are refused: a few lines of them can stand for
