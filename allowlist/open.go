@@ -32,6 +32,10 @@ type Config struct {
 	Canary     float64
 	Now        time.Time
 
+	// Stateless is for commands that ask where no state folder was ever made: nothing is suspended,
+	// and no list was good before. Files that are there count all the same.
+	Stateless bool
+
 	// Unproven reads rules without their tests, see [rules.Options]: for the alert action, whose
 	// proposals are confirmed. Any other gate runs the tests, and drops nothing by a rule that fails.
 	Unproven bool
@@ -48,7 +52,9 @@ func Open(c Config) (*Gate, error) {
 	p.blind(c.trust())
 	var err error
 	g.Suspensions, err = ReadSuspensions(c.Suspensions)
-	p.blind(err)
+	if !c.Stateless || !errors.Is(err, fs.ErrNotExist) {
+		p.blind(err)
+	}
 	g.Lists = c.openLists(&p)
 	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now, Unproven: c.Unproven}
 	if c.Unproven {
