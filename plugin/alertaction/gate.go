@@ -61,10 +61,20 @@ func OpenAllowlist(d *state.Deployment, keys *winnow.Keys, now time.Time) (*allo
 	return openAllowlist(d, keys, now, false)
 }
 
+// OpenRules is OpenAllowlist with the rules of other paths, for commands that only ask. keys may be
+// nil where the deployment has no secret: such a gate can explain, and nothing else.
+func OpenRules(d *state.Deployment, keys *winnow.Keys, now time.Time, paths []string) (*allowlist.Gate, error) {
+	return openGate(d, keys, now, false, paths)
+}
+
 func openAllowlist(d *state.Deployment, keys *winnow.Keys, now time.Time, unproven bool) (*allowlist.Gate, error) {
+	return openGate(d, keys, now, unproven, d.RulePaths())
+}
+
+func openGate(d *state.Deployment, keys *winnow.Keys, now time.Time, unproven bool, paths []string) (*allowlist.Gate, error) {
 	g, err := allowlist.Open(allowlist.Config{
-		Unproven:  unproven,
-		RulePaths: d.RulePaths(), ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
+		Unproven: unproven, Stateless: keys == nil,
+		RulePaths: paths, ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
 		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
 		Prepared: d.Path("rules.prepared"),
 		Trusted:  d.Trusted, TrustAlso: []string{d.Path("cache.snapshot")},

@@ -35,6 +35,7 @@ as if it were enforced. Exits with 1 when a test fails.`,
   winnow rules test --content ./content content/rules/vpn.yaml`,
 			RunE: func(_ *cobra.Command, args []string) error { return g.rulesTest(args) },
 		},
+		rulesExplainCommand(g),
 	)
 }
 

@@ -184,7 +184,7 @@ func (r *replay) close() error {
 
 // file triages one file.
 func (r *replay) file(ctx context.Context, name string) error {
-	in, modified, size, err := r.openFile(name)
+	in, modified, size, err := openAlerts(r.g, name)
 	if err != nil {
 		return usage(err)
 	}
@@ -219,9 +219,10 @@ func (r *replay) file(ctx context.Context, name string) error {
 	return err
 }
 
-func (r *replay) openFile(name string) (in io.ReadCloser, modified time.Time, size int64, err error) {
+// openAlerts opens a file of alerts, or standard input for "-".
+func openAlerts(g *globals, name string) (in io.ReadCloser, modified time.Time, size int64, err error) {
 	if name == "-" {
-		return io.NopCloser(r.g.in), r.g.now(), -1, nil
+		return io.NopCloser(g.in), g.now(), -1, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
