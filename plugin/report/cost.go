@@ -62,16 +62,25 @@ func NewCost(t *ledger.Tx, s *conf.Settings, table *prices.Table, at time.Time) 
 	if table == nil {
 		return c, nil
 	}
-	price, ok := table.Price(c.Model, at)
+	unit, ok := PerAlert(s, table, at, bytes/max(int64(c.Alerts), 1))
 	if c.Priced = ok; !ok || c.Alerts == 0 {
 		return c, nil
 	}
-	unit := unitCost(price, s.Stages, bytes/int64(c.Alerts)/bytesPerToken)
 	c.PerCall = unit.Micro()
 	c.Without = (unit * winnow.NanoUSD(c.Alerts)).Micro()
 	c.With = (unit * winnow.NanoUSD(c.Asked)).Micro()
 	c.Saved = c.Without - c.With
 	return c, nil
+}
+
+// PerAlert estimates, as [NewCost] does, what one alert with this many bytes of text costs when it
+// goes through all stages. ok is false when the model has no price: that is unknown, not nothing.
+func PerAlert(s *conf.Settings, table *prices.Table, at time.Time, bytes int64) (cost winnow.NanoUSD, ok bool) {
+	price, ok := table.Price(s.Pipeline.Model, at)
+	if !ok {
+		return 0, false
+	}
+	return unitCost(price, s.Stages, bytes/bytesPerToken), true
 }
 
 func unitCost(p prices.Price, stages map[string]conf.Stage, alertTokens int64) (sum winnow.NanoUSD) {

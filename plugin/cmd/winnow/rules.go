@@ -36,6 +36,7 @@ as if it were enforced. Exits with 1 when a test fails.`,
 			RunE: func(_ *cobra.Command, args []string) error { return g.rulesTest(args) },
 		},
 		rulesExplainCommand(g),
+		rulesBacktestCommand(g),
 	)
 }
 

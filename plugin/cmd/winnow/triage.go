@@ -7,11 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
@@ -109,7 +107,6 @@ type replay struct {
 
 	clock time.Time
 	batch []triage.Row
-	bar   *progressbar.ProgressBar
 
 	rows, added, problems int
 }
@@ -189,15 +186,11 @@ func (r *replay) file(ctx context.Context, name string) error {
 		return usage(err)
 	}
 	defer func() { _ = in.Close() }()
-	r.startBar(name, size)
+	bar := r.g.startBar(name, size)
 	opts := intake.Options{
 		Keys: r.parts.keys, Now: modified, TempDir: r.parts.State,
 		Severity: func(search string) winnow.Severity { return r.parts.Settings.Search(search).Severity },
-		Progress: func(read int64) {
-			if r.bar != nil {
-				_ = r.bar.Set64(read)
-			}
-		},
+		Progress: bar.set,
 	}
 	for item, err := range intake.Open(ctx, name, in, opts) {
 		var bad *intake.LineError
@@ -213,9 +206,7 @@ func (r *replay) file(ctx context.Context, name string) error {
 		}
 	}
 	err = r.flush(ctx)
-	if r.bar != nil {
-		_ = r.bar.Clear()
-	}
+	bar.clear()
 	return err
 }
 
@@ -234,16 +225,6 @@ func openAlerts(g *globals, name string) (in io.ReadCloser, modified time.Time, 
 		return nil, time.Time{}, 0, err
 	}
 	return f, info.ModTime(), info.Size(), nil
-}
-
-// startBar shows progress for input that takes a while, to people.
-func (r *replay) startBar(name string, size int64) {
-	if r.g.quiet || size < 1<<20 && size >= 0 && filepath.Ext(name) != ".gz" || !terminal(r.g.err) {
-		return
-	}
-	r.bar = progressbar.NewOptions64(size, progressbar.OptionSetWriter(r.g.err), progressbar.OptionSetDescription(filepath.Base(name)),
-		progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 }
 
 // replayBatch is how many alerts are settled in one transaction.
