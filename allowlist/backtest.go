@@ -61,14 +61,12 @@ func (c *Candidate) covering(a *winnow.Alert, failed func(*rules.Rule)) []*rules
 		return nil
 	}
 	var out []*rules.Rule
-	for _, r := range c.Rules.For(a.SearchName) {
-		if c.Failing[r.ID] {
-			continue
-		}
-		drop, _, err := Decide(r, a)
-		if err != nil {
+	for r, err := range c.Rules.Matching(a) {
+		switch {
+		case c.Failing[r.ID]:
+		case err != nil:
 			failed(r)
-		} else if drop {
+		case judgeEnforced(r, a) == winnow.ReasonRule:
 			out = append(out, r)
 		}
 	}
