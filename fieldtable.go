@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -215,4 +217,12 @@ func (t *FieldTable) Names(yield func(string) bool) {
 			return
 		}
 	}
+}
+
+// Searches returns the searches that the table has rows of their own for, or that are marked raw,
+// sorted.
+func (t *FieldTable) Searches() []string {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(t.bySearch)), maps.Keys(t.raw))
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -18,6 +18,7 @@ type checker struct {
 	vendor []fieldUse
 	smells []fieldUse
 	wide   []fieldUse // networks that hold every address
+	broad  []fieldUse // patterns that fit every text
 
 	atom    *atom // the atom being read, nil between atoms
 	over    *term // the list whose elements # means, nil outside of any, all, none, one and count

@@ -3,6 +3,8 @@ package rules
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -247,13 +249,15 @@ func (c *checker) matches(n *ast.BinaryNode, a *atom) (err error) {
 		return err
 	}
 	text := a.right.text
-	if a.re = c.patterns[text]; a.re != nil {
-		return nil
+	if a.re = c.patterns[text]; a.re == nil {
+		if a.re, err = newPattern(text); err != nil {
+			return fail(n.Right, "", "%v", err)
+		}
+		c.patterns[text] = a.re
 	}
-	if a.re, err = newPattern(text); err != nil {
-		return fail(n.Right, "", "%v", err)
+	if !c.unproven && a.re.everything() {
+		c.broad = append(c.broad, fieldUse{how: "matches " + strconv.Quote(clip(text)), at: start(n.Right)})
 	}
-	c.patterns[text] = a.re
 	return nil
 }
 
@@ -276,8 +280,13 @@ func (c *checker) glob(n *ast.CallNode, a *atom) (err error) {
 	if a.left, err = c.bare(n.Arguments[0], "glob"); err != nil {
 		return err
 	}
-	a.right, err = c.pattern(n.Arguments[1], "glob")
-	return err
+	if a.right, err = c.pattern(n.Arguments[1], "glob"); err != nil {
+		return err
+	}
+	if strings.Trim(a.right.text, "*") == "" {
+		c.broad = append(c.broad, fieldUse{how: "glob " + strconv.Quote(clip(a.right.text)), at: start(n.Arguments[1])})
+	}
+	return nil
 }
 
 func (c *checker) cidr(n *ast.CallNode, a *atom) (err error) {

@@ -34,6 +34,7 @@ type condition struct {
 	vendor []fieldUse // fields that neither fields.csv nor the rule's tests know
 	smells []fieldUse // readings of fields that rules check may warn about
 	wide   []fieldUse // constant networks that hold every address
+	broad  []fieldUse // patterns that fit every text
 
 	once     sync.Once
 	compiled *program
@@ -82,7 +83,7 @@ func parseCondition(text string, v vocabulary) (*condition, error) {
 	if _, err := rewriteTrue(root); err != nil {
 		return nil, err
 	}
-	return &condition{root: root, slots: c.slots, lists: c.lists, vendor: c.vendor, smells: c.smells, wide: c.wide}, nil
+	return &condition{root: root, slots: c.slots, lists: c.lists, vendor: c.vendor, smells: c.smells, wide: c.wide, broad: c.broad}, nil
 }
 
 func parseText(text string) (ast.Node, error) {

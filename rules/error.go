@@ -26,6 +26,7 @@ type Error struct {
 	Hint         string // the way out, like `did you mean "event.user"?`
 	Source       string // the line of the file
 	Warning      bool
+	Code         string // which check of [Checks] says so; "" is [Invalid]
 }
 
 // Error returns one line: file:line:col: rule "id": message (hint).

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func smallTable(t testing.TB) *winnow.FieldTable {
 	t.Helper()
 	table := &winnow.FieldTable{}
-	csv := "field,control,volatile\nuser,identity,\nsrc,system,\ndest,system,\naction,system,\nprocess_name,attacker,\nbytes,system,\n"
+	csv := "field,control,volatile\nuser,identity,\nsrc,system,\ndest,system,\naction,system,\nprocess_name,attacker,\nbytes,system,\n" +
+		"note,attacker,\n"
 	if err := table.Read("fields.csv", strings.NewReader(csv)); err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +32,11 @@ func smallLists(t testing.TB) *Lists {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "vpn_users.txt"), "ann\nbob\n")
 	write(t, filepath.Join(dir, "vpn_egress.cidr"), "10.8.0.0/16\n")
+	var long strings.Builder
+	for i := range 2500 {
+		fmt.Fprintf(&long, "v%d\n", i)
+	}
+	write(t, filepath.Join(dir, "long.txt"), long.String())
 	lists, err := LoadLists(ListOptions{Folders: []string{dir}})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +51,12 @@ func TestErrorTexts(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files", err)
 	}
-	opts := Options{Fields: smallTable(t), Lists: smallLists(t), Now: fixedNow}
+	fields := smallTable(t)
+	fields.MarkRaw("Raw events")
+	if err := fields.Parse("more.csv", "field,control,volatile,search\nnote,system,,Sensor\n"); err != nil {
+		t.Fatal(err)
+	}
+	opts := Options{Fields: fields, Lists: smallLists(t), Now: fixedNow}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			set, err := Load(opts, file)

