@@ -1,8 +1,11 @@
 package rules
 
 import (
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -32,21 +35,39 @@ type TestResult struct {
 	OK   bool   `json:"ok"`
 }
 
-// Test runs the tests of all rules. decide says whether a rule, taken as enforced, drops an alert,
-// and why: it is the allow-list's own decision, so that expiry, ceiling and window count.
+// Test runs the tests of all rules, as many at once as there are processors, and returns what came
+// of them in the order of the files. decide says whether a rule, taken as enforced, drops an alert,
+// and why: it is the allow-list's own decision, so that expiry, ceiling and window count. It is
+// called concurrently.
 func (s *Set) Test(decide func(r *Rule, a *winnow.Alert) (drop bool, why string, err error)) []TestResult {
-	var out []TestResult
-	for _, r := range s.rules {
-		for _, t := range r.Tests {
-			drop, why, err := decide(r, t.Alert)
-			got := "pass"
-			if drop {
-				got = "drop"
-			}
-			out = append(out, t.result(r.ID, got, why, err))
-		}
+	first, n := make([]int, len(s.rules)), 0 // the place of each rule's first test
+	for i, r := range s.rules {
+		first[i], n = n, n+len(r.Tests)
 	}
+	out := make([]TestResult, n)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(s.rules)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(s.rules); i = int(next.Add(1)) - 1 {
+				s.rules[i].test(decide, out[first[i]:])
+			}
+		})
+	}
+	workers.Wait()
 	return out
+}
+
+// test runs the tests of one rule.
+func (r *Rule) test(decide func(*Rule, *winnow.Alert) (bool, string, error), out []TestResult) {
+	for i, t := range r.Tests {
+		drop, why, err := decide(r, t.Alert)
+		got := "pass"
+		if drop {
+			got = "drop"
+		}
+		out[i] = t.result(r.ID, got, why, err)
+	}
 }
 
 func (t *Test) result(id, got, why string, err error) TestResult {
