@@ -55,7 +55,7 @@ func (g *Gate) explainRule(x *rules.Explainer, r *rules.Rule, a *winnow.Alert, b
 	out := Ruling{Explanation: x.Explain(r, a), File: r.Pos.File, Line: r.Pos.Line, InScope: r.InScope(a.SearchName)}
 	out.Steps = append(out.Steps, before...)
 	out.Steps = append(out.Steps, g.stepScope(r, a), g.stepLists(r), g.stepCondition(r, a, &out.Explanation), g.stepTests(r),
-		g.stepSuspended(r), stepMode(r), stepExpiry(r, a), stepCeiling(r, a), stepWindow(r, a))
+		g.stepSuspended(r, a), stepMode(r), stepExpiry(r, a), stepCeiling(r, a), stepWindow(r, a))
 	canary := g.stepCanary(r, a)
 	out.Steps = append(out.Steps, canary)
 	out.Reason, out.Drops = winnow.ReasonRule, true
@@ -149,10 +149,16 @@ func (g *Gate) stepTests(r *rules.Rule) Step {
 	return s
 }
 
-func (g *Gate) stepSuspended(r *rules.Rule) Step {
-	s := Step{Name: "suspension", OK: !g.Suspensions.Rule(r.ID), Detail: "not suspended", reason: winnow.ReasonSuspended}
-	if !s.OK {
-		s.Detail = "the rule is suspended"
+func (g *Gate) stepSuspended(r *rules.Rule, a *winnow.Alert) Step {
+	s := Step{Name: "suspension", Detail: "the rule is suspended", reason: winnow.ReasonSuspended}
+	switch {
+	case g.Suspensions.Rule(r.ID):
+	case g.Suspensions.RuleSet(g.Rules.Version()):
+		s.Detail = "this version of the rules is suspended"
+	case g.RestsOn(r, a, g.Suspensions):
+		s.Detail = "it does not hold without the list values that are suspended"
+	default:
+		s.OK, s.Detail = true, "not suspended"
 	}
 	return s
 }

@@ -31,6 +31,8 @@ type Gate struct {
 	// Canary is the share of drops, 0 to 1, that is triaged all the same unless a rule says otherwise.
 	Canary float64
 
+	reduced *reduced // the rules without the list values that are out of force
+
 	// Blind is set when something that could speak against a drop could not be read (suspensions,
 	// escalate list) or the stop switch is on: every alert passes with this reason.
 	Blind winnow.Reason
@@ -105,6 +107,9 @@ func (g *Gate) askRules(a *winnow.Alert) (winnow.Reason, string) {
 func (g *Gate) judge(r *rules.Rule, a *winnow.Alert, err error) winnow.Reason {
 	if err != nil || g.Failing[r.ID] {
 		return winnow.ReasonRuleError
+	}
+	if g.Suspensions.RuleSet(g.Rules.Version()) || g.RestsOn(r, a, g.Suspensions) {
+		return winnow.ReasonSuspended
 	}
 	return Judge(r, a, g.Suspensions)
 }

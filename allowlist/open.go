@@ -63,6 +63,7 @@ func Open(c Config) (*Gate, error) {
 	}
 	g.Rules, err = rules.Load(opts, c.RulePaths...)
 	p.note(err)
+	g.reduced = &reduced{opts: opts, paths: c.RulePaths}
 	if !c.Unproven {
 		g.runTests(&p)
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -19,6 +20,11 @@ type Suspensions struct {
 	// Rules is keyed by rule id, Verdicts by the ID of the alert that the verdict was made on.
 	Rules    map[string]Suspension `json:"rules"`
 	Verdicts map[string]Suspension `json:"verdicts"`
+
+	// Lists is keyed by the name of a list and then by a value of it that is out of force, RuleSets
+	// by the version of a rule set ("sha256:...").
+	Lists    map[string]map[string]Suspension `json:"lists,omitempty"`
+	RuleSets map[string]Suspension            `json:"rulesets,omitempty"`
 }
 
 // Suspension says who took something out of force, when and why.
@@ -84,6 +90,63 @@ func (s *Suspensions) Clone() *Suspensions {
 	if s != nil {
 		maps.Copy(out.Rules, s.Rules)
 		maps.Copy(out.Verdicts, s.Verdicts)
+		out.RuleSets = maps.Clone(s.RuleSets)
+		for name, values := range s.Lists {
+			out.setList(name, maps.Clone(values))
+		}
+	}
+	return out
+}
+
+func (s *Suspensions) setList(name string, values map[string]Suspension) {
+	if s.Lists == nil {
+		s.Lists = map[string]map[string]Suspension{}
+	}
+	s.Lists[name] = values
+}
+
+// AddListValue takes a value of a list out of force.
+func (s *Suspensions) AddListValue(name, value string, why Suspension) {
+	if s.Lists[name] == nil {
+		s.setList(name, map[string]Suspension{})
+	}
+	s.Lists[name][value] = why
+}
+
+// AddRuleSet takes a version of the rules out of force.
+func (s *Suspensions) AddRuleSet(version string, why Suspension) {
+	if s.RuleSets == nil {
+		s.RuleSets = map[string]Suspension{}
+	}
+	s.RuleSets[version] = why
+}
+
+// ListValue reports whether a value of a list is out of force.
+func (s *Suspensions) ListValue(name, value string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s.Lists[name][value]
+	return ok
+}
+
+// RuleSet reports whether a version of the rules is out of force.
+func (s *Suspensions) RuleSet(version string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s.RuleSets[version]
+	return ok
+}
+
+// listValues returns the values that are out of force, by list.
+func (s *Suspensions) listValues() map[string][]string {
+	if s == nil || len(s.Lists) == 0 {
+		return nil
+	}
+	out := make(map[string][]string, len(s.Lists))
+	for name, values := range s.Lists {
+		out[name] = slices.Sorted(maps.Keys(values))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 
@@ -123,3 +124,33 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 	}
 	return p, p == p.Masked()
 }
+
+// without returns the list without some values. A network is named as the list writes it, or in any
+// other way to write it.
+func (l *List) without(values []string) *List {
+	gone := map[string]bool{}
+	for _, v := range values {
+		gone[v] = true
+		if p, ok := parseNetwork(v); ok {
+			gone[p.String()] = true
+		}
+	}
+	out := &List{name: l.name, file: l.file, notNet: l.notNet}
+	for i, v := range l.values {
+		if gone[v] || i < len(l.networks) && gone[l.networks[i].String()] {
+			continue
+		}
+		out.values = append(out.values, v)
+		if i < len(l.networks) {
+			out.networks = append(out.networks, l.networks[i])
+		}
+	}
+	if len(out.values) == 0 {
+		out.err = fmt.Errorf("list %q has no value that is in force", l.name)
+	}
+	return out
+}
+
+// Holds reports whether the list has this very value, as it is written or in another way to write the
+// same network.
+func (l *List) Holds(value string) bool { return l.without([]string{value}).Len() < l.Len() }

@@ -146,6 +146,27 @@ CREATE TABLE dropped (                     -- drops whose alerts are past retent
   PRIMARY KEY (rule, ruleset, day)
 ) WITHOUT ROWID;
 `,
+	`
+CREATE TABLE recalls (                     -- what people asked to have triaged again
+  n        INTEGER PRIMARY KEY AUTOINCREMENT,
+  target   TEXT NOT NULL,                  -- rule, list:NAME=VALUE or version:sha256:...
+  body     BLOB NOT NULL,                  -- the command, JSON
+  at       INTEGER NOT NULL,
+  after    TEXT NOT NULL,                  -- the last alert that was looked at
+  requeued INTEGER NOT NULL,
+  severity INTEGER NOT NULL,               -- the highest of these
+  gone     INTEGER NOT NULL,               -- drops whose alerts are past retention
+  finding  TEXT NOT NULL,                  -- ID of the finding, "" for none
+  done     INTEGER NOT NULL                -- when everything was triaged again, 0: not yet
+);
+
+CREATE TABLE recalled (
+  id   TEXT NOT NULL,                      -- of the alert
+  n    INTEGER NOT NULL,                   -- of the recall
+  cost INTEGER NOT NULL,                   -- what the alert had cost until then
+  PRIMARY KEY (id, n)
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

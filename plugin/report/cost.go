@@ -34,6 +34,17 @@ type Cost struct {
 	Without int64  `json:"without"`           // estimate for every alert through all stages
 	With    int64  `json:"with"`              // estimate for the alerts that rules, cache and open cases did not settle
 	Saved   int64  `json:"saved"`             // without less with
+
+	// Recalls are the budget lines of what people had triaged again: part of Paid.
+	Recalls []RecallLine `json:"recalls,omitempty"`
+}
+
+// RecallLine is what one recall has cost so far.
+type RecallLine struct {
+	Recall  string `json:"recall"` // recall:ID
+	Alerts  int    `json:"alerts"`
+	Waiting int    `json:"waiting"` // for triage
+	Paid    int64  `json:"paid"`
 }
 
 // bytesPerToken is the usual measure for English text and JSON; providers publish about four.
@@ -59,6 +70,9 @@ func NewCost(t *ledger.Tx, s *conf.Settings, table *prices.Table, at time.Time) 
 		return c, fmt.Errorf("report cost: %w", err)
 	}
 	c.Funnel, c.Would = f.steps(c.Alerts)
+	if err := c.recalls(t); err != nil {
+		return c, err
+	}
 	if table == nil {
 		return c, nil
 	}
@@ -81,6 +95,17 @@ func PerAlert(s *conf.Settings, table *prices.Table, at time.Time, bytes int64) 
 		return 0, false
 	}
 	return unitCost(price, s.Stages, bytes/bytesPerToken), true
+}
+
+func (c *Cost) recalls(t *ledger.Tx) error {
+	costs, err := t.RecallCosts()
+	if err != nil {
+		return fmt.Errorf("report cost: %w", err)
+	}
+	for _, r := range costs {
+		c.Recalls = append(c.Recalls, RecallLine{"recall:" + r.Target, r.Alerts, r.Waiting, r.MicroUSD})
+	}
+	return nil
 }
 
 func unitCost(p prices.Price, stages map[string]conf.Stage, alertTokens int64) (sum winnow.NanoUSD) {

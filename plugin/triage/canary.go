@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/winnow-soc/winnow"
@@ -111,19 +110,13 @@ func droppedBy(t *ledger.Tx, id string) (rule string, sampled bool, err error) {
 // whether the rule was in force before. The file is written at once, so the rule stays suspended
 // also when the transaction around fails: too little is dropped then, never too much.
 func (e *Engine) SuspendRule(id, by, reason string) (fresh bool, err error) {
-	if e.Gate.Suspensions == nil {
-		return false, errors.New("suspend rule " + id + ": " + suspensionsGone)
-	}
-	if e.Gate.Suspensions.Rule(id) {
-		return false, nil
-	}
-	s := e.Gate.Suspensions.Clone()
-	s.Rules[id] = allowlist.Suspension{By: by, At: e.Now().UTC(), Reason: reason}
-	if err := e.Suspend(s); err != nil {
-		return false, fmt.Errorf("suspend rule %s: %w", id, err)
-	}
-	e.Gate.Suspensions = s
-	return true, nil
+	err = e.changeSuspensions("suspend rule "+id, func(s *allowlist.Suspensions) bool {
+		if fresh = !s.Rule(id); fresh {
+			s.Rules[id] = allowlist.Suspension{By: by, At: e.Now().UTC(), Reason: reason}
+		}
+		return fresh
+	})
+	return fresh, err
 }
 
 // suspensionsGone says why a suspension cannot be kept.

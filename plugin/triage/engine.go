@@ -10,6 +10,7 @@
 //	policy.go   verdict and guards become a state
 //	run.go      shadow and assist change nothing
 //	settle.go   the outcome is kept, and what must be told of it posted
+//	recallrule.go  what a rule dropped is triaged again
 //	canary.go   what outcomes say about the rule that dropped the alert
 //
 // worker.go runs the steps over spool and queue; publish.go writes what the alert action reads.

@@ -23,7 +23,7 @@ type finding struct {
 
 // isFinding reports whether a record is of a finding.
 func isFinding(p winnow.Proposal) bool {
-	return p.Kind == winnow.ProposeEscalate && p.Reason == winnow.ReasonRuleMiss
+	return p.Kind == winnow.ProposeEscalate && (p.Reason == winnow.ReasonRuleMiss || p.Reason == winnow.ReasonRecall)
 }
 
 // raiseFinding puts a finding into the review queue, whatever the run is: it changes nothing in Splunk

@@ -105,7 +105,7 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 	}
 	stands := e.stands(entry, rec)
 	switch {
-	case sink.Type == conf.SinkNotable && !stands && e.survives(rec):
+	case sink.Type == conf.SinkNotable && !stands && e.survives(rec) && !groupedIn(rec):
 		return ledger.DeliverNotable, false
 	case sink.Type == conf.SinkUpdate && stands && rec.Outcome.Run == winnow.RunEnforce:
 		return ledger.DeliverUpdate, false
@@ -129,6 +129,12 @@ func (e *Engine) stands(entry *ledger.Entry, rec *winnow.Record) bool {
 // survives reports whether the alert needs a notable.
 func (e *Engine) survives(rec *winnow.Record) bool {
 	return rec.Outcome.State != winnow.StateClosed
+}
+
+// groupedIn reports whether an alert of a recall is told of by the recall's one finding. What is believed
+// real stands for itself.
+func groupedIn(rec *winnow.Record) bool {
+	return isRecalled(rec.Proposal) && rec.Outcome.State == winnow.StateInReview
 }
 
 // GiveUpUnread escalates an alert whose entry in the ledger cannot be read, as far as it is known.

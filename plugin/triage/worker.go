@@ -118,14 +118,24 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	if importErr == nil {
 		w.beat()
 	}
+	recalled, recallErr := w.continueRecall(ctx)
 	triaged, triageErr := w.triageQueue(ctx)
 	delivered, deliverErr := w.deliver(ctx)
-	err = errors.Join(importErr, triageErr, deliverErr, w.retain(ctx))
-	busy = imported+triaged+delivered > 0
+	err = errors.Join(importErr, recallErr, triageErr, deliverErr, w.retain(ctx))
+	busy = imported+recalled+triaged+delivered > 0
 	if busy {
 		err = errors.Join(err, w.Publish(ctx))
 	}
 	return busy, err
+}
+
+// continueRecall takes the next step of a recall.
+func (w *Worker) continueRecall(ctx context.Context) (int, error) {
+	r, looked, err := w.Engine.ContinueRecall(ctx)
+	if err == nil && looked > 0 && !r.Done.IsZero() {
+		w.Log.Info("recalled", "target", r.Target, "requeued", r.Requeued, "past_retention", r.Gone)
+	}
+	return looked, err
 }
 
 // triageQueue takes the next alerts from the queue to their outcomes.

@@ -78,6 +78,13 @@ func (g *globals) printCost(c *report.Cost) error {
 	w := g.styled()
 	printFunnel(w, c)
 	printBill(w, c)
+	for i, r := range c.Recalls {
+		if i == 0 {
+			fmt.Fprintf(w, "%s\n", bold.Render("Of what was paid, for recalls"))
+		}
+		fmt.Fprintf(w, "  %-42s %10s  %s\n", oneLine(r.Recall, 42), (winnow.NanoUSD(r.Paid) * 1000).String(),
+			dim.Render(fmt.Sprintf("%s triaged again, %d of them wait", things(r.Alerts, "alert", "alerts"), r.Waiting)))
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesTestCommand(g),
 		rulesExplainCommand(g),
 		rulesBacktestCommand(g),
+		rulesRecallCommand(g), rulesResumeCommand(g),
 	)
 }
 

@@ -114,7 +114,7 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	}
 	w := &triage.Worker{
 		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: g.refresher(p, engine, log),
-		Command: func(t *ledger.Tx, body []byte) error { return applyDecision(t, engine, body, log) },
+		Command: func(t *ledger.Tx, body []byte) error { return applyCommand(t, engine, body, log) },
 	}
 	for _, s := range sinks {
 		w.Sinks = append(w.Sinks, s)

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/triage"
+)
+
+// applyCommand carries out a command from the spool. What can never be carried out is told, and not
+// tried again.
+func applyCommand(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
+	var head struct {
+		Command string `json:"command"`
+	}
+	_ = json.Unmarshal(body, &head) //nolint:errcheck // whoever reads it in full says what is wrong with it
+	switch head.Command {
+	case triage.CommandRecall, triage.CommandResume:
+		return applyRecall(t, engine, body, log)
+	}
+	return applyDecision(t, engine, body, log)
+}
+
+func applyRecall(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
+	r, err := triage.DecodeRecall(body)
+	switch {
+	case err != nil:
+	case r.Command == triage.CommandResume:
+		_, err = engine.Resume(r)
+	default:
+		err = engine.BeginRecall(t, r)
+	}
+	if errors.Is(err, triage.ErrRefused) {
+		log.Error("recall refused", "command", r.Command, "what", r.What(), "err", err)
+		return nil
+	}
+	if err == nil {
+		log.Info("suspensions changed", "command", r.Command, "what", r.What(), "by", r.Actor)
+	}
+	return err
+}
