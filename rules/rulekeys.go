@@ -106,9 +106,12 @@ func parseShare(text string) (float64, error) {
 	return v / 100, nil
 }
 
+// windowKeys are the keys of a window, in the order in which people write them.
+var windowKeys = []string{"days", "from", "to", "tz"}
+
 func (r *ruleReader) window(p pair) *Window {
 	before := len(r.errs)
-	pairs, _ := r.mapping(p.value, "a window", []string{"days", "from", "to", "tz"})
+	pairs, _ := r.mapping(p.value, "a window", windowKeys)
 	w := &Window{Days: [7]bool{true, true, true, true, true, true, true}, Zone: time.UTC}
 	for _, kp := range pairs {
 		if err := r.windowKey(kp, w); err != nil {

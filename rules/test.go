@@ -23,6 +23,9 @@ type Test struct {
 	set []string // the fields that the test sets
 }
 
+// testKeys are the keys of a test, in the order in which people write them.
+var testKeys = []string{"name", "alert", "want"}
+
 // TestResult is what came of one test.
 type TestResult struct {
 	Rule string `json:"rule"`
@@ -125,7 +128,7 @@ func (d *document) tests(p pair, positive string, fill func(*Test)) []Test {
 }
 
 func (d *document) test(n *yaml.Node, positive string) Test {
-	pairs, _ := d.mapping(n, "a test", []string{"name", "alert", "want"})
+	pairs, _ := d.mapping(n, "a test", testKeys)
 	t := Test{Pos: Position{File: d.file, Line: n.Line, Column: n.Column}}
 	t.Alert = &winnow.Alert{
 		Key: winnow.Key{Host: "test", SID: "test", RID: "0"}, Severity: winnow.SeverityLow, Fields: winnow.Fields{},

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -27,7 +28,8 @@ func Content() fs.FS {
 }
 
 // WriteContent lays the rules and lists down under dir, readable by the owner alone. The rules'
-// expiry is set from now on, so that the demo does not end with them.
+// expiry is set from now on, so that the demo does not end with them. Editors find the schema of rule
+// files where it is when dir lies beside the app.
 func WriteContent(dir string, now time.Time) error {
 	expires := regexp.MustCompile(`(?m)^( +expires: )\d{4}-\d{2}-\d{2}$`)
 	return fs.WalkDir(Content(), ".", func(path string, entry fs.DirEntry, err error) error {
@@ -44,6 +46,7 @@ func WriteContent(dir string, now time.Time) error {
 		}
 		if filepath.Ext(path) == ".yaml" {
 			data = expires.ReplaceAll(data, []byte("${1}"+now.Add(ruleLife).UTC().Format(time.DateOnly)))
+			data = bytes.Replace(data, []byte("$schema=../../../app/"), []byte("$schema=../../winnow/"), 1)
 		}
 		return os.WriteFile(to, data, 0o600)
 	})

@@ -18,6 +18,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesExplainCommand(g),
 		rulesBacktestCommand(g),
 		rulesRecallCommand(g), rulesResumeCommand(g),
+		rulesSchemaCommand(g),
 	)
 }
 
