@@ -98,6 +98,11 @@ bench-closers: needs ## score every closer on public labelled alerts (minutes; n
 	@mkdir -p build/bench
 	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestClosers|TestPublicAlerts' -count=1 -timeout 30m -v ./plugin/cmd/winnow
 
+.PHONY: bench-suggest
+bench-suggest: needs ## try suggested rules on what came later (needs the data beside the project)
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestSuggestedRules' -count=1 -timeout 10m -v ./plugin/cmd/winnow
+
 .PHONY: size
 size: ## print the sizes of functions and files
 	@git ls-files '*.go' | grep -v _test.go | xargs awk -f .ci/size.awk

@@ -69,6 +69,21 @@ func Load(opts Options, paths ...string) (*Set, error) {
 	return s, join(errs)
 }
 
+// Parse is Load of one file's text, named in errors.
+func Parse(opts Options, name string, data []byte) (*Set, error) {
+	if opts.Now.IsZero() {
+		return nil, errors.New("read rules: no time is set to check expiry against")
+	}
+	s := &Set{fields: opts.Fields, lists: opts.Lists, now: opts.Now, bySearch: map[string][]*Rule{}}
+	r := newReader(name, data, opts, map[string]Position{})
+	s.rules = r.read()
+	sum := sha256.New()
+	hashPart(sum, name, data)
+	hashLists(sum, opts.Lists)
+	s.version = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	return s, join(r.errs)
+}
+
 // readFiles reads each file with read, and returns a version: a hash over the files and the lists
 // that they may name. No id may stand twice in them.
 func readFiles(opts Options, paths []string, read func(*ruleReader)) (version string, errs []*Error) {

@@ -19,6 +19,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesBacktestCommand(g),
 		rulesRecallCommand(g), rulesResumeCommand(g),
 		rulesSchemaCommand(g),
+		rulesSuggestCommand(g),
 	)
 }
 
