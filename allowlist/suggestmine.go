@@ -256,7 +256,7 @@ func (d *mined) without(rest []*tuple, kept []int, hits int) []int {
 	}
 	var best []int
 	most := -1
-	for i := len(kept) - 1; i >= 0; i-- {
+	for i := range slices.Backward(kept) {
 		fewer := slices.Delete(slices.Clone(kept), i, i+1)
 		if c := d.cluster(rest, fewer, hits); c.covered > most {
 			best, most = fewer, c.covered
