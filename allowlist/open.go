@@ -19,7 +19,7 @@ type Config struct {
 	EscalatePaths []string // files; the first is the one winnow ships
 	GoodLists     string   // sizes and hashes of the lists when they were last good
 	Suspensions   string
-	Prepared      string // what the worker has left of rules and escalate list, for an unproven gate
+	Snapshots     string // folder of the rule snapshot, for an unproven gate; "" reads the files
 
 	// Trusted refuses files that somebody else could have written; nil trusts all. It is asked
 	// for every file above and for TrustAlso, where they exist.
@@ -57,20 +57,44 @@ func Open(c Config) (*Gate, error) {
 	}
 	g.Lists = c.openLists(&p)
 	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now, Unproven: c.Unproven}
-	if c.Unproven {
-		opts.Prepared, err = rules.ReadPrepared(c.Prepared)
-		p.note(err)
+	if !c.openSnapshot(g, opts, &p) {
+		c.readRules(g, opts, &p)
 	}
+	g.Blind = p.reason
+	return g, errors.Join(p.errs...)
+}
+
+// openSnapshot takes rules and escalate list from what the worker has published, if it is that of
+// the files as they are.
+func (c Config) openSnapshot(g *Gate, opts rules.Options, p *problems) bool {
+	if !c.Unproven || c.Snapshots == "" {
+		return false
+	}
+	set, escalate, path, err := rules.OpenSnapshot(c.Snapshots, opts, c.RulePaths, c.EscalatePaths)
+	if err != nil {
+		if !errors.Is(err, rules.ErrNoSnapshot) {
+			p.note(err)
+		}
+		return false
+	}
+	if c.Trusted != nil {
+		p.blind(c.Trusted(path))
+	}
+	g.Rules, g.Escalate = set, escalate
+	return true
+}
+
+// readRules reads rules and escalate list from their files.
+func (c Config) readRules(g *Gate, opts rules.Options, p *problems) {
+	var err error
 	g.Rules, err = rules.Load(opts, c.RulePaths...)
 	p.note(err)
 	g.reduced = &reduced{opts: opts, paths: c.RulePaths}
 	if !c.Unproven {
-		g.runTests(&p)
+		g.runTests(p)
 	}
 	g.Escalate, err = rules.LoadEscalate(opts, c.EscalatePaths...)
 	p.blind(err)
-	g.Blind = p.reason
-	return g, errors.Join(p.errs...)
 }
 
 // problems collects what is out of order.
@@ -122,7 +146,7 @@ func (c Config) trust() error {
 		return nil
 	}
 	paths := slices.Concat(c.RulePaths, c.ListPaths, c.EscalatePaths)
-	for _, path := range append([]string{c.Suspensions, c.GoodLists, c.Prepared}, c.TrustAlso...) {
+	for _, path := range append([]string{c.Suspensions, c.GoodLists}, c.TrustAlso...) {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			paths = append(paths, path)
 		}

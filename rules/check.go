@@ -27,7 +27,7 @@ func (s *Set) Check() []*Error { return s.CheckAgainst(CheckOptions{}) }
 // goes on as it was.
 func (s *Set) CheckAgainst(opts CheckOptions) []*Error {
 	c := &checking{Set: s, CheckOptions: opts, files: map[string]*checkedFile{}}
-	for _, r := range s.rules {
+	for _, r := range s.all() {
 		c.checkRule(r)
 	}
 	return c.out

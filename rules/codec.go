@@ -41,17 +41,16 @@ type codec struct {
 	parts   int  // conditions and terms so far
 	inside  bool // of a quantifier's predicate
 
-	opts Options
-	file string              // that is read
-	ids  map[string]Position // read so far
+	opts  Options
+	files []string // that rules stand in
 
 	slots    []slot
 	used     []*List
 	patterns []*pattern // the same expression is often asked of several fields
 }
 
-// maxParts is more than the checker lets a condition have, with its terms.
-const maxParts = 4 * maxNodes
+// maxDepth is more than the checker lets a condition have, with its terms.
+const maxDepth = 4 * maxNodes
 
 var (
 	atomOps = []string{
@@ -64,7 +63,7 @@ var (
 
 // count stops before what was not written by winnow is too deep for the stack.
 func (c *codec) count() {
-	if c.parts++; c.reading && c.parts > maxParts {
+	if c.parts++; c.reading && c.parts > maxDepth {
 		c.bad, c.in = true, ""
 	}
 }
@@ -217,10 +216,12 @@ func (c *codec) list(p **List) {
 func (c *codec) pattern(p **pattern) {
 	n := part(c, p)
 	c.text(&n.text)
-	each(c, &n.needles, func(needle *[]byte) {
-		text := string(*needle)
-		c.text(&text)
-		*needle = []byte(text)
+	each(c, &n.parts, func(part *needles) {
+		each(c, (*[][]byte)(part), func(needle *[]byte) {
+			text := string(*needle)
+			c.text(&text)
+			*needle = []byte(text)
+		})
 	})
 	if !c.reading {
 		return

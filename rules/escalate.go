@@ -14,8 +14,9 @@ import (
 // Escalate is a list of conditions whose alerts always go to a person. It is immutable and safe
 // for concurrent use.
 type Escalate struct {
-	entries []*Entry
-	version string
+	entries   []*Entry
+	version   string
+	signature string // of its files when they were read
 }
 
 // Entry is one condition of the escalate list.
@@ -26,8 +27,7 @@ type Entry struct {
 	Tests           []Test
 	Pos             Position
 
-	cond  *condition
-	later *later // instead of cond, in an unproven list
+	loaded
 }
 
 var entryKeys = []string{"id", "description", "when", "techniques", "tests"}
@@ -39,7 +39,7 @@ func LoadEscalate(opts Options, paths ...string) (*Escalate, error) {
 	if opts.Now.IsZero() {
 		return nil, errors.New("load escalate list: no time is set")
 	}
-	e := &Escalate{}
+	e := &Escalate{signature: opts.signature(paths)}
 	var errs []*Error
 	e.version, errs = readFiles(opts, paths, func(r *ruleReader) { e.entries = append(e.entries, r.entries()...) })
 	return e, join(errs)
@@ -106,10 +106,7 @@ func (e *Escalate) Test() []TestResult {
 	return out
 }
 
-func (r *ruleReader) entries() (out []*Entry) {
-	if r.opts.Prepared.take(r, func(c *codec) { c.entries(&out) }) {
-		return out
-	}
+func (r *ruleReader) entries() []*Entry {
 	root, ok := r.root()
 	if !ok {
 		return nil
@@ -122,7 +119,7 @@ func (r *ruleReader) entries() (out []*Entry) {
 	if !ok {
 		return nil
 	}
-	out = nil
+	var out []*Entry
 	for _, n := range items {
 		if entry := r.entry(n); entry != nil {
 			out = append(out, entry)
@@ -158,7 +155,7 @@ func (r *ruleReader) entry(n *yaml.Node) *Entry {
 	}
 	rule.Tests = out.Tests
 	r.readWhen(pairs, rule)
-	out.When, out.cond, out.later = rule.When, rule.cond, rule.later
+	out.When, out.loaded = rule.When, rule.loaded
 	if out.cond != nil && out.cond.listError() != nil {
 		r.fail(n, "", "%v", out.cond.listError())
 	}

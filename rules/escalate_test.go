@@ -129,9 +129,9 @@ func TestEscalateLooksIntoLongValues(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				entry := &Entry{cond: cond}
+				entry := &Entry{loaded: loaded{cond: cond}}
 				if unproven {
-					entry = &Entry{later: newLater(c.when, vocabulary{unproven: true})}
+					entry = &Entry{loaded: loaded{later: newLater(c.when, vocabulary{unproven: true})}}
 				}
 				if got := entry.Match(&winnow.Alert{Fields: winnow.Fields{"p": c.values}}); got != c.want {
 					t.Errorf("escalated: %v, want %v", got, c.want)

@@ -17,7 +17,7 @@ import (
 // come those numbers, filters that say which pieces of texts are surely no keys, and last the
 // directory, which says what of an alert is looked at.
 type index struct {
-	at        *pages
+	at        section
 	slots     uint64 // of the table, a power of two
 	directory []*fieldIndex
 	byField   map[string]*fieldIndex
@@ -264,7 +264,7 @@ const maxIndex = math.MaxInt32
 
 // openIndex reads the directory of an index. The lists are today's: one that is missing makes the
 // index useless.
-func openIndex(at *pages, lists *Lists) (*index, bool) {
+func openIndex(at section, lists *Lists) (*index, bool) {
 	tail := at.read(at.size-indexTail, indexTail)
 	if tail == nil {
 		return nil, false

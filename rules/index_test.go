@@ -18,7 +18,7 @@ func randomSet(w *author, v vocabulary, n int) *Set {
 		if err != nil {
 			continue
 		}
-		r := &Rule{ID: fmt.Sprint("r", len(s.rules)), cond: c}
+		r := &Rule{ID: fmt.Sprint("r", len(s.rules)), loaded: loaded{cond: c}}
 		switch w.IntN(6) {
 		case 0:
 			r.Searches = []string{"Search", "Another"}
@@ -137,7 +137,7 @@ func TestIndexFindsMutants(t *testing.T) {
 				other := &Set{lists: v.lists}
 				for _, r := range s.rules {
 					c := &condition{root: mutateCond(r.cond.root, m.cond), slots: r.cond.slots, lists: r.cond.lists}
-					other.rules = append(other.rules, &Rule{ID: r.ID, Global: r.Global, Searches: r.Searches, cond: c})
+					other.rules = append(other.rules, &Rule{ID: r.ID, Global: r.Global, Searches: r.Searches, loaded: loaded{cond: c}})
 				}
 				other.Index()
 				found = mutantDiffers(s, other.index.Load(), w, m.value)

@@ -357,19 +357,27 @@ func windows(length, size int) []int {
 	return out
 }
 
-// expression is the needles of a regular expression.
-func (f *keyFinder) expression(at place, re *pattern) (out keySet, ok bool) {
-	for _, needle := range re.needles {
+// expression is the rarest of the texts that a regular expression must find.
+func (f *keyFinder) expression(at place, re *pattern) (best keySet, ok bool) {
+	for _, part := range re.parts {
+		if set, all := f.needles(at, part); all && (!ok || set.cost < best.cost) {
+			best, ok = set, true
+		}
+	}
+	if ok {
+		best.keys = append(best.keys, placedKey{key: at.seed(keyNotASCII), place: at, kind: keyNotASCII})
+	}
+	return best, ok
+}
+
+func (f *keyFinder) needles(at place, part needles) (out keySet, ok bool) {
+	for _, needle := range part {
 		one, ok := f.literal(at, string(needle))
 		if !ok {
-			return keySet{}, false
+			return out, false
 		}
 		out.keys, out.cost = append(out.keys, one.keys...), out.cost+one.cost
 	}
-	if len(out.keys) == 0 {
-		return out, false
-	}
-	out.keys = append(out.keys, placedKey{key: at.seed(keyNotASCII), place: at, kind: keyNotASCII})
 	return out, true
 }
 

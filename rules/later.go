@@ -12,14 +12,45 @@ import (
 // atom whose field is missing is unknown, so such a condition cannot be true, and reading it would
 // be most of the action's work. Safe for concurrent use.
 type later struct {
-	read          func() (*condition, error)
-	fields        []string // that the text mentions
-	always        bool     // the text may be true of an alert without any of them
-	compareFields bool     // as the rule says
+	read   func() (*condition, error)
+	fields []string // that the text mentions
+	always bool     // the text may be true of an alert without any of them
 
 	once sync.Once
 	cond *condition
 	err  error
+}
+
+// loaded is the condition of a rule or an entry: read already, or, in an unproven set, later.
+type loaded struct {
+	cond          *condition
+	later         *later
+	compareFields bool // as the rule says
+}
+
+// read returns the condition, empty when it could not be read.
+func (w *loaded) read() *condition {
+	if w.later == nil {
+		return w.cond
+	}
+	w.later.once.Do(func() { w.later.cond, w.later.err = w.later.read() })
+	if w.later.cond == nil {
+		return &condition{}
+	}
+	return w.later.cond
+}
+
+// form returns the checked condition as bytes, "" when it cannot be read.
+func (w *loaded) form() string {
+	c := w.read()
+	if c.root == nil {
+		return ""
+	}
+	out, ok := writeCondition(c)
+	if !ok {
+		return ""
+	}
+	return string(out)
 }
 
 // alwaysRead are words of conditions that can be true without a field of the event.
@@ -27,7 +58,7 @@ var alwaysRead = [...]string{"alert.", "has(", "true", "false", "none(", "all(",
 
 func newLater(text string, v vocabulary) *later {
 	fields, sure := mentioned(text)
-	l := &later{fields: fields, always: !sure || len(fields) == 0, compareFields: v.compareFields}
+	l := &later{fields: fields, always: !sure || len(fields) == 0}
 	l.read = func() (*condition, error) { return parseCondition(text, v) }
 	for _, word := range alwaysRead {
 		l.always = l.always || strings.Contains(text, word)
@@ -36,19 +67,6 @@ func newLater(text string, v vocabulary) *later {
 }
 
 // of returns the condition, or nil when it cannot be true of the alert.
-// form returns the checked condition as bytes, "" when it cannot be read.
-func (l *later) form() string {
-	cond, err := l.read()
-	if err != nil {
-		return ""
-	}
-	out, ok := writeCondition(cond)
-	if !ok {
-		return ""
-	}
-	return string(out)
-}
-
 func (l *later) of(a *winnow.Alert) (*condition, error) {
 	if !l.always && !l.touches(a) {
 		return nil, nil //nolint:nilnil // "does not apply" is an answer

@@ -90,7 +90,7 @@ rules:
 		},
 	}
 	opts := []cmp.Option{
-		cmp.FilterPath(func(p cmp.Path) bool { return slices.Contains([]string{"cond", "set"}, p.Last().String()[1:]) }, cmp.Ignore()),
+		cmp.FilterPath(func(p cmp.Path) bool { return slices.Contains([]string{"loaded", "set"}, p.Last().String()[1:]) }, cmp.Ignore()),
 		cmp.AllowUnexported(Rule{}, Test{}), cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() }),
 	}
 	if diff := cmp.Diff(want, r, opts...); diff != "" {

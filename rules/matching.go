@@ -15,6 +15,9 @@ const worthIndexing = 64
 // nothing else that a rule says. The search name is the alert's own, which must come from Splunk's
 // payload.
 func (s *Set) Matching(a *winnow.Alert) iter.Seq2[*Rule, error] {
+	if s.snapshot != nil {
+		return s.snapshot.matching(a)
+	}
 	return func(yield func(*Rule, error) bool) {
 		x := s.indexed()
 		if x == nil {
@@ -25,6 +28,23 @@ func (s *Set) Matching(a *winnow.Alert) iter.Seq2[*Rule, error] {
 		defer done()
 		for _, n := range candidates {
 			if r := s.rules[n]; r.InScope(a.SearchName) && !offer(r, a, yield) {
+				return
+			}
+		}
+	}
+}
+
+// matching reads the candidates before any is asked: what they say counts only when all of them
+// could be read.
+func (s *snapshot) matching(a *winnow.Alert) iter.Seq2[*Rule, error] {
+	return func(yield func(*Rule, error) bool) {
+		candidates, ok := s.candidates(a)
+		if !ok {
+			s.instead().Matching(a)(yield)
+			return
+		}
+		for _, r := range candidates {
+			if !offer(r, a, yield) {
 				return
 			}
 		}
@@ -48,8 +68,11 @@ func offer(r *Rule, a *winnow.Alert, yield func(*Rule, error) bool) bool {
 // Index makes the index now, and not after the first alerts.
 func (s *Set) Index() {
 	s.indexing.Do(func() {
+		if s.snapshot != nil {
+			return
+		}
 		if data := buildIndex(s.rules); len(data) <= maxIndex {
-			if x, ok := openIndex(memoryPages(data), s.lists); ok {
+			if x, ok := openIndex(section{memoryPages(data), 0, len(data)}, s.lists); ok {
 				s.index.Store(x)
 			}
 		}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,14 +13,16 @@ import (
 )
 
 // pattern is a regular expression that is compiled when a text first comes near it: one that holds
-// a piece of text without which the expression cannot match. Most alerts never do.
+// the pieces of text without which the expression cannot match. Most alerts never do.
 type pattern struct {
-	text    string
-	needles [][]byte // one of them, in small letters, is in every match; nil when there is no such set
+	text  string
+	parts []needles // every match holds one of each, in small letters
 
 	once sync.Once
 	re   *regexp.Regexp
 }
+
+type needles [][]byte
 
 // newPattern checks an expression's syntax and size.
 func newPattern(text string) (*pattern, error) {
@@ -31,13 +34,8 @@ func newPattern(text string) (*pattern, error) {
 	if err := checkSize(text, re); err != nil {
 		return nil, err
 	}
-	p := &pattern{text: text}
-	if needles, ok := required(re); ok && len(needles) <= maxNeedles {
-		for _, n := range needles {
-			p.needles = append(p.needles, []byte(n))
-		}
-	}
-	return p, nil
+	parts := required(re)
+	return &pattern{text: text, parts: parts[:min(len(parts), maxParts)]}, nil
 }
 
 // checkSize counts the instructions of a compiled expression. Without counted repetition a
@@ -62,7 +60,7 @@ func badPattern(err error) error {
 
 // match reports whether the expression matches anywhere in text.
 func (p *pattern) match(text string) bool {
-	if p.needles != nil && !p.near(text) {
+	if len(p.parts) > 0 && !p.near(text) {
 		return false
 	}
 	// It compiles, since newPattern has parsed it, unless somebody else wrote the bytes it was read from.
@@ -76,7 +74,7 @@ var strangers = [...]string{"\uE000", "~", "a0", "Z z"}
 // everything reports whether the expression fits texts that have nothing in common, so that it
 // tells nothing from anything: one that matches the empty text anywhere, or any character.
 func (p *pattern) everything() bool {
-	if p.needles != nil {
+	if len(p.parts) > 0 {
 		return false
 	}
 	for _, text := range strangers {
@@ -87,8 +85,8 @@ func (p *pattern) everything() bool {
 	return true
 }
 
-// near reports whether text holds a needle, whatever the case of its letters. Beyond ASCII letters
-// fold in ways that are not worth knowing here: such a text is always near.
+// near reports whether text holds a needle of each part, whatever the case of its letters. Beyond
+// ASCII letters fold in ways that are not worth knowing here: such a text is always near.
 func (p *pattern) near(text string) bool {
 	var space [256]byte
 	low := space[:0]
@@ -97,28 +95,25 @@ func (p *pattern) near(text string) bool {
 		if c >= 0x80 {
 			return true
 		}
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		low = append(low, c)
+		low = append(low, lowASCII(c))
 	}
-	for _, n := range p.needles {
-		if bytes.Contains(low, n) {
-			return true
+	for _, part := range p.parts {
+		if !slices.ContainsFunc(part, func(n []byte) bool { return bytes.Contains(low, n) }) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // Limits of what is worth looking for before an expression runs.
 const (
+	maxParts   = 8
 	maxNeedles = 32
 	minNeedle  = 2
 )
 
-// required returns texts, in small letters, of which every match holds one. ok is false when there
-// is no such set.
-func required(re *syntax.Regexp) (needles []string, ok bool) {
+// required returns sets of texts, in small letters: every match holds one text of each set.
+func required(re *syntax.Regexp) (parts []needles) {
 	switch re.Op {
 	case syntax.OpLiteral:
 		return requiredLiteral(string(re.Rune))
@@ -129,41 +124,44 @@ func required(re *syntax.Regexp) (needles []string, ok bool) {
 			return required(re.Sub[0])
 		}
 	case syntax.OpConcat:
-		return requiredConcat(re.Sub)
-	case syntax.OpAlternate:
 		for _, sub := range re.Sub {
-			n, ok := required(sub)
-			if !ok {
-				return nil, false
-			}
-			needles = append(needles, n...)
+			parts = append(parts, required(sub)...)
 		}
-		return needles, true
+	case syntax.OpAlternate:
+		return requiredAlternate(re.Sub)
 	}
-	return nil, false
+	return parts
 }
 
-func requiredLiteral(text string) ([]string, bool) {
+func requiredLiteral(text string) []needles {
 	low := strings.ToLower(text)
 	for i := range len(low) {
 		if low[i] >= 0x80 {
-			return nil, false
+			return nil
 		}
 	}
-	return []string{low}, len(low) >= minNeedle
+	if len(low) < minNeedle {
+		return nil
+	}
+	return []needles{{[]byte(low)}}
 }
 
-// requiredConcat takes the part whose shortest needle is longest.
-func requiredConcat(parts []*syntax.Regexp) (best []string, ok bool) {
-	most := 0
-	for _, part := range parts {
-		n, has := required(part)
-		if !has || len(n) > maxNeedles {
-			continue
+// requiredAlternate takes of every branch the set whose shortest needle is longest.
+func requiredAlternate(branches []*syntax.Regexp) []needles {
+	var all needles
+	for _, branch := range branches {
+		parts := required(branch)
+		if len(parts) == 0 {
+			return nil
 		}
-		if shortest := len(slices.MinFunc(n, func(a, b string) int { return len(a) - len(b) })); shortest > most {
-			best, most, ok = n, shortest, true
-		}
+		all = append(all, slices.MaxFunc(parts, func(a, b needles) int { return cmp.Compare(a.shortest(), b.shortest()) })...)
 	}
-	return best, ok
+	if len(all) > maxNeedles {
+		return nil
+	}
+	return []needles{all}
+}
+
+func (n needles) shortest() int {
+	return len(slices.MinFunc(n, func(a, b []byte) int { return cmp.Compare(len(a), len(b)) }))
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,20 +10,20 @@ import (
 func TestPatternLooksFirst(t *testing.T) {
 	for _, c := range []struct {
 		re   string
-		want string // needles, joined
+		want string // the needles of each part
 	}{
 		{`^abc`, "abc"}, {`(?i)ABC`, "abc"}, {`a|bc`, ""}, {`ab|cd`, "ab cd"}, {`(foo|bar)+x?`, "foo bar"},
-		{`x*`, ""}, {`(abc)?`, ""}, {`.*`, ""}, {`vss.*(delete|resize)\s+shadow`, "delete resize"}, {`é+abc`, "abc"}, {`É`, ""},
+		{`x*`, ""}, {`(abc)?`, ""}, {`.*`, ""}, {`vss.*(delete|resize)\s+shadow`, "vss + delete resize + shadow"}, {`é+abc`, "abc"}, {`É`, ""},
 	} {
 		p, err := newPattern(c.re)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, n := range p.needles {
-			got = append(got, string(n))
+		for _, part := range p.parts {
+			got = append(got, string(bytes.Join(part, []byte(" "))))
 		}
-		if strings.Join(got, " ") != c.want {
+		if strings.Join(got, " + ") != c.want {
 			t.Errorf("%s: needles %q, want %q", c.re, got, c.want)
 		}
 	}

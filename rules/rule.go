@@ -31,8 +31,7 @@ type Rule struct {
 	Tests       []Test
 	Pos         Position
 
-	cond  *condition
-	later *later // instead of cond, in an unproven set
+	loaded
 }
 
 // InScope reports whether the rule speaks of the alerts of a search. The name must come from
@@ -76,15 +75,3 @@ func (r *Rule) Fields() []string { return r.read().fieldNames() }
 
 // Lists returns the names of the lists that the condition reads, in the order they are written.
 func (r *Rule) Lists() []string { return r.read().listNames() }
-
-// read returns the condition, empty when it could not be read.
-func (r *Rule) read() *condition {
-	if r.later == nil {
-		return r.cond
-	}
-	r.later.once.Do(func() { r.later.cond, r.later.err = r.later.read() })
-	if r.later.cond == nil {
-		return &condition{}
-	}
-	return r.later.cond
-}

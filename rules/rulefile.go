@@ -35,10 +35,7 @@ func (r *ruleReader) root() (*yaml.Node, bool) {
 	return r.parse()
 }
 
-func (r *ruleReader) read() (out []*Rule) {
-	if r.opts.Prepared.take(r, func(c *codec) { c.rules(&out) }) {
-		return out
-	}
+func (r *ruleReader) read() []*Rule {
 	root, ok := r.root()
 	if !ok {
 		return nil
@@ -51,7 +48,7 @@ func (r *ruleReader) read() (out []*Rule) {
 	if !ok {
 		return nil
 	}
-	out = nil
+	var out []*Rule
 	for _, n := range items {
 		if rule := r.rule(n); rule != nil {
 			out = append(out, rule)
@@ -199,7 +196,7 @@ func (r *ruleReader) readWhen(pairs []pair, out *Rule) {
 	if cf := find(pairs, "compare_fields"); cf != nil {
 		v.compareFields = r.flag(*cf)
 	}
-	out.When = text
+	out.When, out.compareFields = text, v.compareFields
 	if r.opts.Unproven {
 		out.later = newLater(text, v)
 		return

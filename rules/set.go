@@ -27,18 +27,27 @@ type Options struct {
 	// Unproven leaves out what only serves a rule's author: its tests, and whether the fields it
 	// names are known. It is for the alert action, which merely proposes.
 	Unproven bool
+}
 
-	// Prepared is what the worker has left of the files, for an unproven set; nil holds nothing.
-	Prepared *Prepared
+// signature returns that of the files, for sets that may be published.
+func (o Options) signature(paths []string) string {
+	if o.Unproven {
+		return ""
+	}
+	return Signature(paths...)
 }
 
 // Set is a set of rules in the order of their files. It is immutable and safe for concurrent use.
 type Set struct {
-	rules   []*Rule
-	fields  *winnow.FieldTable
-	lists   *Lists
-	now     time.Time
-	version string
+	rules     []*Rule
+	fields    *winnow.FieldTable
+	lists     *Lists
+	now       time.Time
+	version   string
+	signature string // of its files when they were read
+
+	snapshot *snapshot // where rules are read when they are needed, instead of the rules above
+	reading  sync.Once
 
 	mu       sync.RWMutex
 	bySearch map[string][]*Rule
@@ -63,7 +72,7 @@ func Load(opts Options, paths ...string) (*Set, error) {
 	if opts.Now.IsZero() {
 		return nil, errors.New("load rules: no time is set to check expiry against")
 	}
-	s := &Set{fields: opts.Fields, lists: opts.Lists, now: opts.Now, bySearch: map[string][]*Rule{}}
+	s := &Set{fields: opts.Fields, lists: opts.Lists, now: opts.Now, signature: opts.signature(paths), bySearch: map[string][]*Rule{}}
 	var errs []*Error
 	s.version, errs = readFiles(opts, paths, func(r *ruleReader) { s.rules = append(s.rules, r.read()...) })
 	return s, join(errs)
@@ -176,13 +185,37 @@ func ruleFiles(root string) ([]string, error) {
 }
 
 // Rules returns all rules in order. The slice must not be changed.
-func (s *Set) Rules() []*Rule { return s.rules }
+func (s *Set) Rules() []*Rule { return s.all() }
+
+// all returns the rules, read from the snapshot when there is one.
+func (s *Set) all() []*Rule {
+	if s.snapshot == nil {
+		return s.rules
+	}
+	s.reading.Do(func() {
+		var ok bool
+		if s.rules, ok = s.snapshot.all(); !ok {
+			s.rules = s.snapshot.instead().rules
+		}
+	})
+	return s.rules
+}
+
+// Err says that the snapshot the set reads from is damaged, so that the rule files are read, and
+// what is wrong with those. nil when all is well. Safe for concurrent use with the other methods
+// only when no alert is being asked about.
+func (s *Set) Err() error {
+	if s.snapshot == nil {
+		return nil
+	}
+	return s.snapshot.err
+}
 
 // Find returns the rule of an id, or nil.
 func (s *Set) Find(id string) *Rule {
 	s.naming.Do(func() {
-		s.byID = make(map[string]*Rule, len(s.rules))
-		for _, r := range s.rules {
+		s.byID = make(map[string]*Rule, len(s.all()))
+		for _, r := range s.all() {
 			s.byID[r.ID] = r
 		}
 	})
@@ -200,7 +233,7 @@ func (s *Set) For(searchName string) []*Rule {
 	if ok {
 		return in
 	}
-	for _, r := range s.rules {
+	for _, r := range s.all() {
 		if r.InScope(searchName) {
 			in = append(in, r)
 		}

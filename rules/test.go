@@ -43,17 +43,18 @@ type TestResult struct {
 // and why: it is the allow-list's own decision, so that expiry, ceiling and window count. It is
 // called concurrently.
 func (s *Set) Test(decide func(r *Rule, a *winnow.Alert) (drop bool, why string, err error)) []TestResult {
-	first, n := make([]int, len(s.rules)), 0 // the place of each rule's first test
-	for i, r := range s.rules {
+	all := s.all()
+	first, n := make([]int, len(all)), 0 // the place of each rule's first test
+	for i, r := range all {
 		first[i], n = n, n+len(r.Tests)
 	}
 	out := make([]TestResult, n)
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(s.rules)) {
+	for range min(runtime.GOMAXPROCS(0), len(all)) {
 		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(s.rules); i = int(next.Add(1)) - 1 {
-				s.rules[i].test(decide, out[first[i]:])
+			for i := int(next.Add(1)) - 1; i < len(all); i = int(next.Add(1)) - 1 {
+				all[i].test(decide, out[first[i]:])
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package alertaction
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -40,7 +41,13 @@ type allowGate struct {
 
 func (g allowGate) Clone() Gate { return allowGate{g.Gate.Clone(), g.verdicts} }
 
-func (g allowGate) Err() error { return g.verdicts.Err() }
+func (g allowGate) Err() error {
+	err := g.verdicts.Err()
+	if err != nil {
+		err = fmt.Errorf("cached verdicts: %w; what they cover is triaged", err)
+	}
+	return errors.Join(err, g.Rules.Err())
+}
 
 // OpenGate builds the gate of a deployment from its lists, rules, escalate list, suspensions, stop
 // switch and cache snapshot. The gate is never nil; the error joins all that could not be read, see
@@ -76,8 +83,8 @@ func openGate(d *state.Deployment, keys *winnow.Keys, now time.Time, unproven bo
 		Unproven: unproven, Stateless: keys == nil,
 		RulePaths: paths, ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
 		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
-		Prepared: d.Path("rules.prepared"),
-		Trusted:  d.Trusted, TrustAlso: []string{d.Path("cache.snapshot")},
+		Snapshots: d.State,
+		Trusted:   d.Trusted, TrustAlso: []string{d.Path("cache.snapshot"), d.Path("rules.current")},
 		Fields: d.Fields, Keys: keys, ListShrink: d.Settings.Gate.ListShrink, Canary: d.Settings.Gate.Canary, Now: now,
 	})
 	off, offErr := d.GateOff()

@@ -113,7 +113,7 @@ func (a *action) run() int {
 	a.prepare()
 	code := a.store()
 	if err := a.gate.Err(); err != nil {
-		a.log.Error("cached verdicts: %v; what they cover is triaged", err)
+		a.log.Error("%v", err)
 	}
 	a.audit(code)
 	if a.broken != nil && code == ExitStored {

@@ -42,8 +42,7 @@ func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func()
 			if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
 				return err
 			}
-			opts := rules.Options{Lists: gate.Lists, Now: g.now()}
-			if err := rules.WritePrepared(p.Path("rules.prepared"), opts, slices.Concat(p.RulePaths(), p.EscalatePaths())...); err != nil {
+			if _, err := rules.WriteSnapshot(p.State, gate.Rules, gate.Escalate); err != nil {
 				return err
 			}
 		}
