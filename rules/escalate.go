@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -17,6 +18,10 @@ type Escalate struct {
 	entries   []*Entry
 	version   string
 	signature string // of its files when they were read
+	lists     *Lists
+
+	asked atomic.Int32
+	index atomic.Pointer[index]
 }
 
 // Entry is one condition of the escalate list.
@@ -39,7 +44,7 @@ func LoadEscalate(opts Options, paths ...string) (*Escalate, error) {
 	if opts.Now.IsZero() {
 		return nil, errors.New("load escalate list: no time is set")
 	}
-	e := &Escalate{signature: opts.signature(paths)}
+	e := &Escalate{signature: opts.signature(paths), lists: opts.Lists}
 	var errs []*Error
 	e.version, errs = readFiles(opts, paths, func(r *ruleReader) { e.entries = append(e.entries, r.entries()...) })
 	return e, join(errs)
@@ -68,12 +73,22 @@ func (e *Escalate) Match(a *winnow.Alert) (id string, ok bool) {
 	if e == nil {
 		return "", false
 	}
-	for _, entry := range e.entries {
-		if entry.Match(a) {
-			return entry.ID, true
-		}
+	if entry := e.first(a); entry != nil {
+		return entry.ID, true
 	}
 	return "", false
+}
+
+func (e *Escalate) first(a *winnow.Alert) *Entry {
+	if x := e.indexed(); x != nil && !doubtful(a) {
+		return e.matchAmong(x, a)
+	}
+	for _, entry := range e.entries {
+		if entry.Match(a) {
+			return entry
+		}
+	}
+	return nil
 }
 
 // Match reports whether the entry sends the alert to a person.

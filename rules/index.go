@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 )
 
 // The index of a rule set says which rules an alert may be about, so that the cost of an alert
@@ -54,7 +55,13 @@ type listKey struct {
 type gramFilter struct {
 	size int
 	at   int // offset of its bits
-	mask uint64
+	log  int // of their number, to the base 2
+	bits func() []byte
+}
+
+// bit returns which bit stands for a piece.
+func (g *gramFilter) bit(piece uint64) uint64 {
+	return (piece & gramMask(g.size)) * 0x9e3779b97f4a7c15 >> (64 - g.log)
 }
 
 // slotBytes is the size of a slot of the table: key, offset of the rules, their number.
@@ -72,7 +79,7 @@ type placeKeys struct {
 	kinds    [keyNotASCII + 1]bool
 	networks map[networkSize]bool
 	lists    map[listKey]bool
-	grams    map[int]map[key]bool
+	grams    map[int]map[uint64]bool
 }
 
 // buildIndex returns the index of rules as bytes. It reads every condition.
@@ -117,7 +124,7 @@ func (b *indexBuilder) add(f *keyFinder, r *Rule, c *condition) {
 func (b *indexBuilder) look(k placedKey) {
 	p := b.places[k.place]
 	if p == nil {
-		p = &placeKeys{networks: map[networkSize]bool{}, lists: map[listKey]bool{}, grams: map[int]map[key]bool{}}
+		p = &placeKeys{networks: map[networkSize]bool{}, lists: map[listKey]bool{}, grams: map[int]map[uint64]bool{}}
 		b.places[k.place] = p
 	}
 	p.kinds[k.kind] = true
@@ -128,9 +135,9 @@ func (b *indexBuilder) look(k placedKey) {
 		p.lists[listKey{k.list, k.kind == keyCIDRList}] = true
 	case keyGram:
 		if p.grams[k.bits] == nil {
-			p.grams[k.bits] = map[key]bool{}
+			p.grams[k.bits] = map[uint64]bool{}
 		}
-		p.grams[k.bits][k.key] = true
+		p.grams[k.bits][k.piece] = true
 	case keyPresent, keyEqual, keyNumber, keyNotASCII:
 	}
 }
@@ -221,16 +228,15 @@ func (b *indexBuilder) directory(out *[]byte) (all []indexPlace) {
 }
 
 // writeFilter writes sixteen bits for each piece, one of which is set.
-func writeFilter(out *[]byte, size int, keys map[key]bool) gramFilter {
-	bits := uint64(64)
-	for bits < 16*uint64(len(keys)) {
-		bits *= 2
+func writeFilter(out *[]byte, size int, pieces map[uint64]bool) gramFilter {
+	f := gramFilter{size: size, at: len(*out), log: 6}
+	for 1<<f.log < 16*len(pieces) {
+		f.log++
 	}
-	f := gramFilter{size: size, at: len(*out), mask: bits - 1}
-	*out = append(*out, make([]byte, bits/8)...)
-	for k := range keys {
-		bit := uint64(k) >> 8 & f.mask // other bits than choose the slot
-		(*out)[f.at+int(bit/8)] |= 1 << (bit % 8)
+	*out = append(*out, make([]byte, 1<<f.log/8)...)
+	for piece := range pieces {
+		bit := f.bit(piece)
+		(*out)[f.at+int(bit/8)] |= 1 << (bit % 8) //nolint:gosec // far below
 	}
 	return f
 }
@@ -252,10 +258,8 @@ func (c *codec) indexPlace(p *indexPlace) {
 	each(c, &p.grams, func(f *gramFilter) {
 		number(c, &f.size)
 		number(c, &f.at)
-		mask := int(f.mask) //nolint:gosec // far below
-		number(c, &mask)
-		f.mask = uint64(mask) //nolint:gosec // not negative
-		c.bad = c.bad || f.size < 1 || f.size > 8 || f.mask&(f.mask+1) != 0
+		number(c, &f.log)
+		c.bad = c.bad || len(p.grams) > len(gramSizes) || f.size < 1 || f.size > 8 || f.log < 3 || f.log > 30
 	})
 }
 
@@ -301,10 +305,12 @@ func (x *index) place(p *indexPlace, lists *Lists) bool {
 			f.lists = append(f.lists, listKey{l, cidr})
 		}
 	}
-	for _, g := range p.grams {
-		if g.at < 0 || uint64(g.at)+g.mask/8 >= uint64(x.at.size) {
+	for i := range f.grams {
+		g := &f.grams[i]
+		if g.log > 30 || g.at < 0 || g.at+1<<g.log/8 > x.at.size {
 			return false
 		}
+		g.bits = sync.OnceValue(func() []byte { return x.at.read(g.at, 1<<g.log/8) })
 	}
 	field.folds = append(field.folds, f)
 	return true

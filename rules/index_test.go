@@ -199,6 +199,43 @@ func mutantDiffers(s *Set, x *index, w *author, value func(string) string) bool 
 	return false
 }
 
+// TestEscalateIndexIsTheLoop: the index finds the entry that asking one after the other finds.
+func TestEscalateIndexIsTheLoop(t *testing.T) {
+	v, _ := meaningLists(t)
+	w := &author{Rand: newRand(13)}
+	found, indexed := 0, 0
+	for range 60 {
+		e := &Escalate{lists: v.lists}
+		for _, r := range randomSet(w, v, 12).rules {
+			e.entries = append(e.entries, &Entry{ID: r.ID, written: r.written})
+		}
+		e.makeIndex()
+		x := e.index.Load()
+		for range 60 {
+			a := w.alert()
+			var want string
+			for _, entry := range e.entries {
+				if entry.Match(a) {
+					want = entry.ID
+					break
+				}
+			}
+			if got, _ := e.Match(a); got != want {
+				t.Fatalf("alert %q: the index finds %q, the list %q", a.Fields, got, want)
+			}
+			if want != "" {
+				found++
+			}
+			if x != nil && !doubtful(a) {
+				indexed++
+			}
+		}
+	}
+	if found < 100 || indexed < 1000 {
+		t.Errorf("%d alerts are escalated, %d go by the index: the test asks too little", found, indexed)
+	}
+}
+
 func TestIndexOfNothing(t *testing.T) {
 	s := &Set{bySearch: map[string][]*Rule{}}
 	s.Index()

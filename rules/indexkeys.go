@@ -125,6 +125,7 @@ type placedKey struct {
 	bits  int // of a network, of its family; of a gram its size
 	v6    bool
 	list  *List
+	piece uint64 // of a gram
 }
 
 // keyFinder finds the keys of forms. It is used twice: to count how many rules could have each
@@ -330,12 +331,13 @@ func (f *keyFinder) literal(at place, text string) (out keySet, ok bool) {
 	best := placedKey{place: at, kind: keyGram, bits: size}
 	least := int32(math.MaxInt32)
 	for _, from := range windows(len(text), size) {
-		k := seed.gram(size, pack(text[from:from+size]))
+		piece := pack(text[from : from+size])
+		k := seed.gram(size, piece)
 		if !f.choose {
 			f.counts[k]++
 		}
 		if n := f.counts[k]; n < least {
-			best.key, least = k, n
+			best.key, best.piece, least = k, piece, n
 		}
 	}
 	out.keys = []placedKey{best}

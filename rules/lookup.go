@@ -18,22 +18,46 @@ var lookups = sync.Pool{New: func() any { return new(lookup) }}
 
 // candidates returns the rules that an alert may be about, in order; valid until done is called.
 func (x *index) candidates(a *winnow.Alert) (rules []uint32, done func()) {
-	l := lookups.Get().(*lookup)
-	l.x = x
-	l.found = append(l.found[:0], x.always...)
+	l := x.lookup(a)
 	for name, values := range a.Fields {
 		if f := x.byField[name]; f != nil {
 			l.value(f, firstText(values))
 		}
 	}
+	return l.sorted(), l.done
+}
+
+// candidatesOfAny is candidates of what may be true of any of the values of a field.
+func (x *index) candidatesOfAny(a *winnow.Alert) (rules []uint32, done func()) {
+	l := x.lookup(a)
+	for name, values := range a.Fields {
+		if f := x.byField[name]; f != nil {
+			for _, v := range values {
+				l.value(f, v)
+			}
+		}
+	}
+	return l.sorted(), l.done
+}
+
+func (x *index) lookup(a *winnow.Alert) *lookup {
+	l := lookups.Get().(*lookup)
+	l.x = x
+	l.found = append(l.found[:0], x.always...)
 	for _, f := range x.directory {
 		l.value(f, alertText(a, f.name))
 	}
+	return l
+}
+
+func (l *lookup) sorted() []uint32 {
 	slices.Sort(l.found)
-	return slices.Compact(l.found), func() {
-		l.x = nil
-		lookups.Put(l)
-	}
+	return slices.Compact(l.found)
+}
+
+func (l *lookup) done() {
+	l.x = nil
+	lookups.Put(l)
 }
 
 // firstText is the value that a rule reads first. A rule that matches is true of every value of a
@@ -106,6 +130,10 @@ func (l *lookup) list(f *foldIndex, k listKey, v string) {
 
 // pieces looks for every piece of the text that the filters let through.
 func (l *lookup) pieces(f *foldIndex, v string) {
+	var sizes [len(gramSizes)][]byte // a filter that cannot be read lets nothing through: its pages are broken
+	for j := range f.grams {
+		sizes[j] = f.grams[j].bits()
+	}
 	ascii := true
 	seed := f.seeds[keyGram]
 	var packed uint64
@@ -117,20 +145,16 @@ func (l *lookup) pieces(f *foldIndex, v string) {
 			if i+1 < g.size {
 				continue
 			}
-			if k := seed.gram(g.size, packed); l.x.passes(g, k) {
-				l.key(k)
+			if bits := sizes[j]; bits != nil {
+				if bit := g.bit(packed); bits[bit/8]&(1<<(bit%8)) != 0 {
+					l.key(seed.gram(g.size, packed))
+				}
 			}
 		}
 	}
 	if !ascii && f.seeds[keyNotASCII] != 0 {
 		l.key(f.seeds[keyNotASCII])
 	}
-}
-
-func (x *index) passes(g *gramFilter, k key) bool {
-	bit := uint64(k) >> 8 & g.mask
-	cell := x.at.read(g.at+int(bit/8), 1)
-	return cell != nil && cell[0]&(1<<(bit%8)) != 0
 }
 
 // key adds the rules behind a key.

@@ -219,7 +219,7 @@ func OpenSnapshot(dir string, opts Options, rulePaths, escalatePaths []string) (
 		fields: opts.Fields, lists: opts.Lists, now: opts.Now, version: s.meta.rulesVersion,
 		bySearch: map[string][]*Rule{}, snapshot: s,
 	}
-	return set, &Escalate{entries: s.meta.entries, version: s.meta.escalateVersion}, path, nil
+	return set, &Escalate{entries: s.meta.entries, version: s.meta.escalateVersion, lists: opts.Lists}, path, nil
 }
 
 var errSnapshot = errors.New("damaged, or of another version: rules are read from their files")
