@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -13,14 +14,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"crypto/sha256"
 )
 
 // A snapshot is a rule set and an escalate list as the worker publishes them for the alert action:
 // a process that lives for milliseconds and asks about one alert reads a few pages of it, whatever
-// the number of rules. It is a file `rules.GENERATION` beside a file `rules.current` that holds its
-// name. All numbers are little endian.
+// the number of rules. It is a file `rules.GENERATION` beside a file `rules.current`, which names it
+// and the state of the files that it stands for. All numbers are little endian.
 //
 //	header   a page: magic, version, then the places and sizes of the parts below, and at its end
 //	         the checksum of what is before it
@@ -60,11 +59,34 @@ type span struct{ At, Size uint64 }
 
 // snapshotMeta says what a snapshot was made of.
 type snapshotMeta struct {
-	rules, escalate               string // signatures
 	rulesVersion, escalateVersion string
 	lists                         string // hash of the lists
 	files                         []string
 	entries                       []*Entry
+}
+
+// current is what the pointer file says.
+type current struct {
+	name            string // of the snapshot file
+	rules, escalate string // signatures of the files that it stands for
+}
+
+func (c current) text() []byte { return []byte(c.name + "\n" + c.rules + "\n" + c.escalate + "\n") }
+
+// readCurrent reads the pointer file of a folder.
+func readCurrent(dir string) (current, error) {
+	text, err := readCapped(filepath.Join(dir, currentName), pageSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return current{}, ErrNoSnapshot
+	}
+	if err != nil {
+		return current{}, fmt.Errorf("open rule snapshot: %w", err)
+	}
+	lines := strings.Split(string(text), "\n")
+	if len(lines) != 4 || !isGeneration(lines[0]) {
+		return current{}, fmt.Errorf("open rule snapshot: %s: %w", filepath.Join(dir, currentName), errSnapshot)
+	}
+	return current{lines[0], lines[1], lines[2]}, nil
 }
 
 // WriteSnapshot publishes a rule set and an escalate list that were loaded in full, in a folder, and
@@ -79,18 +101,21 @@ func WriteSnapshot(dir string, set *Set, escalate *Escalate) (generation string,
 	}
 	sum := sha256.Sum256(data)
 	generation = hex.EncodeToString(sum[:8])
-	name := "rules." + generation
-	before, _ := os.ReadFile(filepath.Join(dir, currentName)) //nolint:gosec // a fixed name; without it nothing is kept
-	if strings.TrimSpace(string(before)) == name {
-		return generation, nil
+	now := current{"rules." + generation, set.signature, escalate.signature}
+	before, _ := readCurrent(dir) // without it nothing is kept
+	path := filepath.Join(dir, now.name)
+	if there, _ := readCapped(path, maxSnapshot); !bytes.Equal(there, data) { // also when it is damaged
+		err = replaceFile(path, data)
 	}
-	if err := replaceFile(filepath.Join(dir, name), data); err != nil {
+	if err == nil && before != now {
+		err = replaceFile(filepath.Join(dir, currentName), now.text())
+	}
+	if err != nil {
 		return "", fmt.Errorf("write rule snapshot: %w", err)
 	}
-	if err := replaceFile(filepath.Join(dir, currentName), []byte(name+"\n")); err != nil {
-		return "", fmt.Errorf("write rule snapshot: %w", err)
+	if before.name != now.name {
+		removeGenerations(dir, now.name, before.name)
 	}
-	removeGenerations(dir, name, strings.TrimSpace(string(before)))
 	return generation, nil
 }
 
@@ -117,8 +142,7 @@ func isGeneration(name string) bool {
 func snapshotBytes(set *Set, escalate *Escalate) ([]byte, error) {
 	all := set.all()
 	meta := snapshotMeta{
-		rules: set.signature, escalate: escalate.signature, rulesVersion: set.version, escalateVersion: escalate.version,
-		lists: set.lists.version(), entries: escalate.entries,
+		rulesVersion: set.version, escalateVersion: escalate.version, lists: set.lists.version(), entries: escalate.entries,
 	}
 	seen := map[string]bool{}
 	for _, pos := range positions(all, escalate.entries) {
@@ -183,7 +207,7 @@ func layOut(rules uint64, meta, offsets, body, index []byte) ([]byte, error) {
 }
 
 func (c *codec) meta(m *snapshotMeta) {
-	for _, text := range []*string{&m.rules, &m.escalate, &m.rulesVersion, &m.escalateVersion, &m.lists} {
+	for _, text := range []*string{&m.rulesVersion, &m.escalateVersion, &m.lists} {
 		c.text(text)
 	}
 	each(c, &m.files, c.text)
@@ -191,35 +215,57 @@ func (c *codec) meta(m *snapshotMeta) {
 	each(c, &m.entries, c.entry)
 }
 
-// OpenSnapshot opens the current snapshot of a folder, if it is one of the files of the paths and
-// of the lists in opts, as they are now. It returns the path of the file that it reads, so that
+// OpenSnapshot opens the current snapshot of a folder, if it stands for the files of the paths, and
+// the lists in opts, as they are now. It returns the path of the file that it reads, so that
 // somebody can look at who may write it. The error wraps [ErrNoSnapshot] when there is none for
 // these rules, and says what is damaged otherwise; there is no set then.
 func OpenSnapshot(dir string, opts Options, rulePaths, escalatePaths []string) (set *Set, escalate *Escalate, path string, err error) {
-	name, err := os.ReadFile(filepath.Join(dir, currentName)) //nolint:gosec // a fixed name in the state folder
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, "", ErrNoSnapshot
-	}
+	c, err := readCurrent(dir)
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("open rule snapshot: %w", err)
+		return nil, nil, "", err
 	}
-	path = filepath.Join(dir, strings.TrimSpace(string(name)))
-	if !isGeneration(filepath.Base(path)) || filepath.Dir(path) != filepath.Clean(dir) {
-		return nil, nil, "", fmt.Errorf("open rule snapshot: %s names no snapshot: %w", filepath.Join(dir, currentName), errSnapshot)
-	}
-	s, err := openSnapshot(path, opts)
-	if err != nil {
-		return nil, nil, path, fmt.Errorf("open rule snapshot: %s: %w", path, err)
-	}
-	if s.meta.rules != Signature(rulePaths...) || s.meta.escalate != Signature(escalatePaths...) {
+	path = filepath.Join(dir, c.name)
+	if c.rules != Signature(rulePaths...) || c.escalate != Signature(escalatePaths...) {
 		return nil, nil, path, fmt.Errorf("%w: the files have changed since %s", ErrNoSnapshot, path)
 	}
+	set, escalate, err = openSet(path, opts, rulePaths)
+	if err == nil && set.snapshot.meta.lists != opts.Lists.version() {
+		return nil, nil, path, fmt.Errorf("%w: the lists have changed since %s", ErrNoSnapshot, path)
+	}
+	return set, escalate, path, err
+}
+
+// KeepSnapshot opens the current snapshot of a folder, over the lists in opts, and makes it stand for
+// the files of the paths as they are now, whatever is wrong with them: the alert action goes on
+// with it too. An error means that there is none.
+func KeepSnapshot(dir string, opts Options, rulePaths, escalatePaths []string) (set *Set, escalate *Escalate, err error) {
+	c, err := readCurrent(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if set, escalate, err = openSet(filepath.Join(dir, c.name), opts, rulePaths); err != nil {
+		return nil, nil, err
+	}
+	if rules, entries := Signature(rulePaths...), Signature(escalatePaths...); c.rules != rules || c.escalate != entries {
+		c.rules, c.escalate = rules, entries
+		if err := replaceFile(filepath.Join(dir, currentName), c.text()); err != nil {
+			return nil, nil, fmt.Errorf("keep rule snapshot: %w", err)
+		}
+	}
+	return set, escalate, nil
+}
+
+func openSet(path string, opts Options, rulePaths []string) (*Set, *Escalate, error) {
+	s, err := openSnapshot(path, opts)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open rule snapshot: %s: %w", path, err)
+	}
 	s.paths = rulePaths
-	set = &Set{
+	set := &Set{
 		fields: opts.Fields, lists: opts.Lists, now: opts.Now, version: s.meta.rulesVersion,
 		bySearch: map[string][]*Rule{}, snapshot: s,
 	}
-	return set, &Escalate{entries: s.meta.entries, version: s.meta.escalateVersion, lists: opts.Lists}, path, nil
+	return set, &Escalate{entries: s.meta.entries, version: s.meta.escalateVersion, lists: opts.Lists}, nil
 }
 
 var errSnapshot = errors.New("damaged, or of another version: rules are read from their files")

@@ -50,11 +50,11 @@ func (p *published) open() (*Set, *Escalate, error) {
 // file returns the path of the snapshot file.
 func (p *published) file(t testing.TB) string {
 	t.Helper()
-	name, err := os.ReadFile(filepath.Join(p.dir, currentName))
+	c, err := readCurrent(p.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(p.dir, strings.TrimSpace(string(name)))
+	return filepath.Join(p.dir, c.name)
 }
 
 const oddRule = `rules:
@@ -132,11 +132,11 @@ func TestSnapshotIsTheLoop(t *testing.T) {
 		if _, err := WriteSnapshot(dir, s, &Escalate{signature: "e"}); err != nil {
 			t.Fatal(err)
 		}
-		name, err := os.ReadFile(filepath.Join(dir, currentName))
+		c, err := readCurrent(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		read, err := openSnapshot(filepath.Join(dir, strings.TrimSpace(string(name))), Options{Lists: v.lists, Now: snapshotDay})
+		read, err := openSnapshot(filepath.Join(dir, c.name), Options{Lists: v.lists, Now: snapshotDay})
 		if err != nil {
 			t.Fatal(err)
 		}

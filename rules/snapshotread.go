@@ -59,10 +59,10 @@ func readSnapshot(f io.ReaderAt, opts Options) (*snapshot, error) {
 	s.pages = filePages(f, int(s.head.Size), all)                                                         //nolint:gosec // checked by readHeader
 	c := codec{reading: true, in: string(s.part(s.head.Meta).read(0, int(s.head.Meta.Size))), opts: opts} //nolint:gosec // checked by readHeader
 	c.meta(&s.meta)
-	if !c.bad && s.meta.lists != opts.Lists.version() {
-		return nil, ErrNoSnapshot
-	}
 	index, ok := openIndex(s.part(s.head.Index), opts.Lists)
+	if !c.bad && !ok && s.meta.lists != opts.Lists.version() {
+		return nil, fmt.Errorf("%w: lists are missing", ErrNoSnapshot)
+	}
 	if c.bad || c.in != "" || !ok || s.pages.broken.Load() {
 		return nil, errSnapshot
 	}
