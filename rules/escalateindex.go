@@ -17,7 +17,7 @@ func (e *Escalate) indexed() *index {
 func (e *Escalate) makeIndex() {
 	rules := make([]*Rule, len(e.entries))
 	for i, entry := range e.entries {
-		rules[i] = &Rule{Global: true, written: entry.written}
+		rules[i] = &Rule{Global: true, loaded: entry.loaded}
 	}
 	data := buildIndex(rules)
 	if x, ok := openIndex(section{memoryPages(data), 0, len(data)}, e.lists); ok {

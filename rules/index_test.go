@@ -207,7 +207,7 @@ func TestEscalateIndexIsTheLoop(t *testing.T) {
 	for range 60 {
 		e := &Escalate{lists: v.lists}
 		for _, r := range randomSet(w, v, 12).rules {
-			e.entries = append(e.entries, &Entry{ID: r.ID, written: r.written})
+			e.entries = append(e.entries, &Entry{ID: r.ID, loaded: r.loaded})
 		}
 		e.makeIndex()
 		x := e.index.Load()
