@@ -17,6 +17,7 @@ type Cached interface {
 // for concurrent use; each goroutine takes its own [Gate.Clone], which shares rules and cache.
 type Gate struct {
 	Rules       *rules.Set
+	RulesErr    error // why Rules is not all that the rule files hold
 	Escalate    *rules.Escalate
 	Suspensions *Suspensions
 	Lists       *rules.Lists

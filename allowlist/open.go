@@ -88,6 +88,7 @@ func (c Config) openSnapshot(g *Gate, opts rules.Options, p *problems) bool {
 func (c Config) readRules(g *Gate, opts rules.Options, p *problems) {
 	var err error
 	g.Rules, err = rules.Load(opts, c.RulePaths...)
+	g.RulesErr = err
 	p.note(err)
 	g.reduced = &reduced{opts: opts, paths: c.RulePaths}
 	if !c.Unproven {

@@ -90,12 +90,13 @@ func readCurrent(dir string) (current, error) {
 }
 
 // WriteSnapshot publishes a rule set and an escalate list that were loaded in full, in a folder, and
-// returns the generation. Older generations but the last are removed. Mode 0600, all or nothing.
-func WriteSnapshot(dir string, set *Set, escalate *Escalate) (generation string, err error) {
+// returns the generation. The rules named in without, which drop nothing, are left out. Older
+// generations but the last are removed. Mode 0600, all or nothing.
+func WriteSnapshot(dir string, set *Set, escalate *Escalate, without map[string]bool) (generation string, err error) {
 	if set.signature == "" || escalate == nil || escalate.signature == "" {
 		return "", errors.New("write rule snapshot: the rules were not loaded in full")
 	}
-	data, err := snapshotBytes(set, escalate)
+	data, err := snapshotBytes(set, escalate, without)
 	if err != nil {
 		return "", fmt.Errorf("write rule snapshot: %w", err)
 	}
@@ -139,8 +140,8 @@ func isGeneration(name string) bool {
 	return ok && len(digits) == 16 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-func snapshotBytes(set *Set, escalate *Escalate) ([]byte, error) {
-	all := set.all()
+func snapshotBytes(set *Set, escalate *Escalate, without map[string]bool) ([]byte, error) {
+	all := slices.DeleteFunc(slices.Clone(set.all()), func(r *Rule) bool { return without[r.ID] })
 	meta := snapshotMeta{
 		rulesVersion: set.version, escalateVersion: escalate.version, lists: set.lists.version(), entries: escalate.entries,
 	}
@@ -235,24 +236,30 @@ func OpenSnapshot(dir string, opts Options, rulePaths, escalatePaths []string) (
 	return set, escalate, path, err
 }
 
-// KeepSnapshot opens the current snapshot of a folder, over the lists in opts, and makes it stand for
-// the files of the paths as they are now, whatever is wrong with them: the alert action goes on
-// with it too. An error means that there is none.
-func KeepSnapshot(dir string, opts Options, rulePaths, escalatePaths []string) (set *Set, escalate *Escalate, err error) {
+// KeepSnapshot opens the rules of the current snapshot of a folder, over the lists in opts, and makes
+// it stand for the rule files as they are now, whatever is wrong with them: the alert action goes
+// on with it too, unless the escalate list has changed as well. An error means that there is none.
+func KeepSnapshot(dir string, opts Options, rulePaths, escalatePaths []string) (*Set, error) {
 	c, err := readCurrent(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if set, escalate, err = openSet(filepath.Join(dir, c.name), opts, rulePaths); err != nil {
-		return nil, nil, err
+	set, _, err := openSet(filepath.Join(dir, c.name), opts, nil)
+	if err != nil {
+		return nil, err
 	}
-	if rules, entries := Signature(rulePaths...), Signature(escalatePaths...); c.rules != rules || c.escalate != entries {
-		c.rules, c.escalate = rules, entries
-		if err := replaceFile(filepath.Join(dir, currentName), c.text()); err != nil {
-			return nil, nil, fmt.Errorf("keep rule snapshot: %w", err)
-		}
+	if _, ok := set.snapshot.all(); !ok {
+		return nil, fmt.Errorf("open rule snapshot: %s: %w", filepath.Join(dir, c.name), errSnapshot)
 	}
-	return set, escalate, nil
+	rules := Signature(rulePaths...)
+	if c.rules == rules || c.escalate != Signature(escalatePaths...) {
+		return set, nil
+	}
+	c.rules = rules
+	if err := replaceFile(filepath.Join(dir, currentName), c.text()); err != nil {
+		return nil, fmt.Errorf("keep rule snapshot: %w", err)
+	}
+	return set, nil
 }
 
 func openSet(path string, opts Options, rulePaths []string) (*Set, *Escalate, error) {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +38,7 @@ func publish(t testing.TB, opts Options, ruleFiles, escalateFiles []string) *pub
 	if p.list, err = LoadEscalate(opts, escalateFiles...); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = WriteSnapshot(p.dir, p.set, p.list); err != nil {
+	if _, err = WriteSnapshot(p.dir, p.set, p.list, nil); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -45,16 +47,6 @@ func publish(t testing.TB, opts Options, ruleFiles, escalateFiles []string) *pub
 func (p *published) open() (*Set, *Escalate, error) {
 	set, list, _, err := OpenSnapshot(p.dir, p.opts, p.rules, p.escalate)
 	return set, list, err
-}
-
-// file returns the path of the snapshot file.
-func (p *published) file(t testing.TB) string {
-	t.Helper()
-	c, err := readCurrent(p.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(p.dir, c.name)
 }
 
 const oddRule = `rules:
@@ -129,7 +121,7 @@ func TestSnapshotIsTheLoop(t *testing.T) {
 		}
 		s.signature = "s"
 		dir := t.TempDir()
-		if _, err := WriteSnapshot(dir, s, &Escalate{signature: "e"}); err != nil {
+		if _, err := WriteSnapshot(dir, s, &Escalate{signature: "e"}, nil); err != nil {
 			t.Fatal(err)
 		}
 		c, err := readCurrent(dir)
@@ -235,7 +227,7 @@ func TestGenerationsAreRemoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		generation, err := WriteSnapshot(out, set, list)
+		generation, err := WriteSnapshot(out, set, list, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +242,7 @@ func TestGenerationsAreRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := WriteSnapshot(out, unproven, &Escalate{}); err == nil {
+	if _, err := WriteSnapshot(out, unproven, &Escalate{}, nil); err == nil {
 		t.Error("rules that nobody has checked are published")
 	}
 }
@@ -278,7 +270,7 @@ func TestDamagedSnapshot(t *testing.T) {
 	if len(set.Rules()) != 60 {
 		t.Fatalf("%d rules", len(set.Rules()))
 	}
-	good, err := snapshotBytes(set, list)
+	good, err := snapshotBytes(set, list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,4 +333,104 @@ func FuzzSnapshot(f *testing.F) {
 			answers((&Set{snapshot: s, bySearch: map[string][]*Rule{}}).Matching(a))
 		}
 	})
+}
+
+// TestReloadUnderReaders: while rules are edited and published, whoever reads finds the rules of
+// the one state or of the other, whole, and never none.
+func TestReloadUnderReaders(t *testing.T) {
+	dir, out := t.TempDir(), t.TempDir()
+	file, entries := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "e.yaml")
+	write(t, entries, oneEntry)
+	opts := Options{Now: fixedNow}
+	quick := Options{Now: fixedNow, Unproven: true}
+	edit := func(id string) {
+		text := strings.ReplaceAll(ruleText(id+"-one", `event.user == "ann"`, "")+strings.TrimPrefix(ruleText(id+"-two", `event.user != "eve"`, ""), "rules:\n"), "\t", "")
+		if err := replaceFile(file, []byte(text)); err != nil {
+			t.Error(err)
+		}
+		set, err := Load(opts, file)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		list, err := LoadEscalate(opts, entries)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := WriteSnapshot(out, set, list, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	edit("odd")
+	ann := &winnow.Alert{SearchName: "Noise", Fields: winnow.Fields{"user": {"ann"}}}
+	var readers sync.WaitGroup
+	var stop atomic.Bool
+	var snapshots atomic.Int64
+	for range 4 {
+		readers.Go(func() {
+			for !stop.Load() {
+				set, _, _, err := OpenSnapshot(out, quick, []string{file}, []string{entries})
+				if err == nil {
+					snapshots.Add(1)
+				} else if set, err = Load(quick, file); err != nil {
+					t.Error(err)
+					return
+				}
+				got := fmt.Sprint(answers(set.Matching(ann)))
+				if got != "[odd-one <nil> odd-two <nil>]" && got != "[even-one <nil> even-two <nil>]" {
+					t.Errorf("found %s", got)
+					return
+				}
+			}
+		})
+	}
+	for i := range 40 {
+		edit([]string{"even", "odd"}[i%2])
+	}
+	stop.Store(true)
+	readers.Wait()
+	if snapshots.Load() == 0 {
+		t.Error("no snapshot was read: the test shows nothing")
+	}
+}
+
+// TestKeepSnapshot: the last good rules stand in for broken files, over the lists of now.
+func TestKeepSnapshot(t *testing.T) {
+	dir := t.TempDir()
+	file, entries, names := filepath.Join(dir, "rules", "a.yaml"), filepath.Join(dir, "e.yaml"), filepath.Join(dir, "lists", "names.txt")
+	write(t, file, ruleText("a", `event.user in lists.names`, ""))
+	write(t, entries, oneEntry)
+	write(t, names, "ann\n")
+	lists := func() *Lists {
+		l, err := LoadLists(ListOptions{Folders: []string{filepath.Dir(names)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	p := publish(t, Options{Lists: lists(), Now: fixedNow}, []string{filepath.Dir(file)}, []string{entries})
+	write(t, file, "rules: [")
+	write(t, names, "bob\n")
+	p.opts.Lists = lists()
+	kept, err := KeepSnapshot(p.dir, p.opts, p.rules, p.escalate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string]int{"ann": 0, "bob": 1} {
+		if got := answers(kept.Matching(&winnow.Alert{SearchName: "Noise", Fields: winnow.Fields{"user": {user}}})); len(got) != want {
+			t.Errorf("%s: %v", user, got)
+		}
+	}
+	if _, _, err := p.open(); !errors.Is(err, ErrNoSnapshot) {
+		t.Errorf("the action goes on with a snapshot over other lists: %v", err)
+	}
+	write(t, names, "ann\n")
+	p.opts.Lists = lists()
+	if set, _, err := p.open(); err != nil || set.Find("a") == nil {
+		t.Errorf("the action does not go on with the last good rules: %v", err)
+	}
+	if _, err := KeepSnapshot(t.TempDir(), p.opts, p.rules, p.escalate); !errors.Is(err, ErrNoSnapshot) {
+		t.Errorf("kept what is not there: %v", err)
+	}
 }

@@ -134,7 +134,7 @@ func (a *app) publishRules(d *state.Deployment) {
 		a.t.Fatal(err)
 	}
 	gate, _ := OpenAllowlist(d, keys, a.now) // their tests are not about their conditions
-	if _, err := rules.WriteSnapshot(d.State, gate.Rules, gate.Escalate); err != nil {
+	if _, err := rules.WriteSnapshot(d.State, gate.Rules, gate.Escalate, nil); err != nil {
 		a.t.Fatal(err)
 	}
 }

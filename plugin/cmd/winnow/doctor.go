@@ -88,7 +88,11 @@ func (x *diagnosis) content() {
 	x.all("lists", "rules that read it match nothing", err)
 	opts := rules.Options{Fields: d.Fields, Lists: lists, Now: x.g.now()}
 	set, err := rules.Load(opts, d.RulePaths()...)
-	x.all("rules", "see `winnow rules check`", err)
+	wayOut := "see `winnow rules check`"
+	if _, missing := os.Stat(d.Path("rules.current")); missing == nil {
+		wayOut += "; until they are mended the worker goes on with the last good rules"
+	}
+	x.all("rules", wayOut, err)
 	if set != nil {
 		x.ok("rules", "%d rules, %d lists, version %.19s", len(set.Rules()), len(lists.Names()), set.Version())
 		x.expiry(set)

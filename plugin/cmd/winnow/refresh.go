@@ -8,46 +8,83 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/triage"
 	"github.com/winnow-soc/winnow/rules"
 )
 
-// refresher returns what the worker calls at every turn. When winnow.conf, the field table or the
-// facts have changed, and can be read, the worker is put together anew. It takes up the stop switch at once, and
-// rules, lists and suspensions when a file of them has changed. It also remembers the sizes of
-// lists that are good, which the guard against shrunk lists compares with.
+// refresher is what the worker calls at every turn. When winnow.conf, the field table or the facts
+// have changed, and can be read, the worker is put together anew. It takes up the stop switch at
+// once, and rules, lists and suspensions when a file of them has changed. It also remembers the
+// sizes of lists that are good, which the guard against shrunk lists compares with, and publishes
+// the rules for the alert action.
+type refresher struct {
+	*globals
+	parts  *parts
+	engine *triage.Engine
+	log    *slog.Logger
+
+	configured, loaded string // signatures of what was read last
+}
+
 func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func() error {
-	last := ""
-	configured := signature(p.ConfigPaths())
-	return func() error {
-		if changed := signature(p.ConfigPaths()); changed != configured {
-			configured = changed
-			if _, err := g.open(); err == nil {
-				return triage.ErrChanged
-			}
-			log.Error("winnow.conf or a table beside it is out of order: the worker goes on with what it has read; see `winnow doctor`")
+	r := &refresher{globals: g, parts: p, engine: e, log: log, configured: signature(p.ConfigPaths())}
+	return r.turn
+}
+
+func (r *refresher) turn() error {
+	if changed := signature(r.parts.ConfigPaths()); changed != r.configured {
+		r.configured = changed
+		if _, err := r.open(); err == nil {
+			return triage.ErrChanged
 		}
-		now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(), []string{p.Path("suspensions.json"), p.Path("gate.off")}))
-		if now != last {
-			gate, err := alertaction.OpenAllowlist(p.Deployment, p.keys, g.now())
-			if err != nil {
-				for _, one := range flatten(err) {
-					log.Error("rules or lists are out of order: what they cover is not dropped", "err", one)
-				}
-			}
-			e.UseGate(gate)
-			last = now
-			log.Info("rules loaded", "rules", len(gate.Rules.Rules()), "version", gate.Rules.Version())
-			if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
-				return err
-			}
-			if _, err := rules.WriteSnapshot(p.State, gate.Rules, gate.Escalate); err != nil {
-				return err
-			}
-		}
+		r.log.Error("winnow.conf or a table beside it is out of order: the worker goes on with what it has read; see `winnow doctor`")
+	}
+	p := r.parts
+	now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(), []string{p.Path("suspensions.json"), p.Path("gate.off")})) +
+		rules.Signature(p.RulePaths()...) + rules.Signature(p.EscalatePaths()...)
+	if now == r.loaded {
 		return nil
 	}
+	gate, problems := alertaction.OpenAllowlist(p.Deployment, p.keys, r.now())
+	for _, one := range flatten(problems) {
+		r.log.Error("rules or lists are out of order: what they cover is not dropped", "err", one)
+	}
+	broken := gate.RulesErr != nil
+	if broken {
+		r.keep(gate)
+	}
+	r.engine.UseGate(gate)
+	r.loaded = now
+	r.log.Info("rules loaded", "rules", len(gate.Rules.Rules()), "version", gate.Rules.Version())
+	if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
+		return err
+	}
+	if broken || gate.Escalate.Version() == "" || gate.Blind == winnow.ReasonRulesUnread {
+		return nil
+	}
+	_, err := rules.WriteSnapshot(p.State, gate.Rules, gate.Escalate, gate.Failing)
+	return err
+}
+
+// keep puts the last good rules in the place of those of a broken edit, over the lists as they are
+// now: a slip in one file must not leave the SOC without its rules, nor with half of them.
+func (r *refresher) keep(gate *allowlist.Gate) {
+	p := r.parts
+	err := p.Trusted(p.Path("rules.current"))
+	var kept *rules.Set
+	if err == nil {
+		opts := rules.Options{Fields: p.Fields, Lists: gate.Lists, Now: r.now()}
+		kept, err = rules.KeepSnapshot(p.State, opts, p.RulePaths(), p.EscalatePaths())
+	}
+	if err != nil {
+		r.log.Error("rule files are broken, and there are no last good rules to go on with: only the rules that can be read are in force", "err", err)
+		return
+	}
+	gate.Rules = kept
+	r.log.Error("rule files are broken: the last good rules stay in force until they are mended", "version", kept.Version(), "rules", len(kept.Rules()))
 }
 
 // signature changes when any file below the paths is added, removed or written.

@@ -20,6 +20,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesRecallCommand(g), rulesResumeCommand(g),
 		rulesSchemaCommand(g),
 		rulesSuggestCommand(g),
+		rulesBuildCommand(g),
 	)
 }
 
