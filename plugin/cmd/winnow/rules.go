@@ -21,6 +21,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesSchemaCommand(g),
 		rulesSuggestCommand(g),
 		rulesBuildCommand(g),
+		rulesDebtCommand(g),
 	)
 }
 
