@@ -45,7 +45,7 @@ test: needs ## run the tests (under three minutes)
 check: test check-rest ## everything that CI checks
 
 .PHONY: check-rest
-check-rest: fmt-check tidy-check lint ports race fuzz vuln cover
+check-rest: fmt-check tidy-check lint ports race property fuzz vuln cover
 
 .PHONY: fmt-check
 fmt-check: needs
@@ -71,6 +71,10 @@ ports: needs ## compile for every platform
 race: needs ## run the tests with the race detector (needs a C compiler)
 	@command -v $${CC:-gcc} >/dev/null 2>&1 || { echo "make race: a C compiler is missing: install gcc" >&2; exit 2; }
 	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+.PHONY: property
+property: needs ## compare rules with their reference, and the index with the loop, over a million pairs
+	WINNOW_MEANING_PAIRS=1000000 WINNOW_INDEX_PAIRS=1000000 $(GO) test -run 'TestMeaning$$|TestIndexIsTheLoop' -count=1 ./rules
 
 .PHONY: fuzz
 fuzz: needs ## fuzz every parser, FUZZTIME (5s) each

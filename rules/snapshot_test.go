@@ -113,8 +113,8 @@ func TestSnapshotIsTheFiles(t *testing.T) {
 func TestSnapshotIsTheLoop(t *testing.T) {
 	v, _ := meaningLists(t)
 	w := &author{Rand: newRand(5)}
-	for range 8 {
-		s := randomSet(w, v, 200)
+	for range 4 {
+		s := randomSet(w, v, 100)
 		for i, r := range s.rules {
 			r.When, r.Expires, r.Mode, r.compareFields = "true", snapshotDay, ModeEnforce, true
 			r.Pos = Position{File: "r.yaml", Line: i}
@@ -132,7 +132,7 @@ func TestSnapshotIsTheLoop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 100 {
+		for range 60 {
 			a := w.alert()
 			want := answers(func(yield func(*Rule, error) bool) { s.each(a, yield) })
 			if got := answers(read.matching(a)); fmt.Sprint(want) != fmt.Sprint(got) {
