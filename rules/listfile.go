@@ -22,7 +22,7 @@ func listName(path string) (name string, isList bool, err error) {
 	base := filepath.Base(path)
 	ext := filepath.Ext(base)
 	switch ext {
-	case ".csv", ".txt", ".cidr":
+	case ".csv", ".txt", ".cidr", ".json":
 	default:
 		return "", false, nil
 	}
@@ -30,6 +30,9 @@ func listName(path string) (name string, isList bool, err error) {
 		return "", false, nil
 	}
 	name = strings.TrimSuffix(base, ext)
+	if ext == ".json" {
+		name = strings.NewReplacer("-", "_", ".", "_").Replace(name) // as warning lists are called where they come from
+	}
 	if !isWord(name) {
 		return name, true, fmt.Errorf("%q cannot be written as lists.NAME (use letters, digits and _ for the file's name)", name)
 	}
@@ -55,16 +58,16 @@ func readList(name, path string) (*List, []byte) {
 		l.err = fmt.Errorf("list %q: %w", name, err)
 		return l, nil
 	}
-	values, lines, err := parseList(filepath.Ext(path), data)
+	p, err := parseList(filepath.Ext(path), data)
 	switch {
 	case err != nil:
 		l.err = fmt.Errorf("list %q: %s: %w", name, path, err)
-	case len(values) == 0:
+	case len(p.values) == 0:
 		l.err = fmt.Errorf("list %q: %s is empty", name, path)
 	default:
-		l.values = values
-		l.readNetworks(lines)
-		if l.notNet != "" && filepath.Ext(path) == ".cidr" {
+		l.values = p.values
+		l.readNetworks(p.lines)
+		if l.notNet != "" && p.networks {
 			l.err = fmt.Errorf("list %q: %s: %s", name, path, l.notNet)
 		}
 	}
@@ -96,51 +99,65 @@ func readCapped(path string, limit int64) ([]byte, error) {
 	return data.Bytes(), nil
 }
 
-// parseList returns the values of a list file and the line of each.
-func parseList(ext string, data []byte) (values []string, lines []int, err error) {
+// parsedList is what a list file holds.
+type parsedList struct {
+	values   []string
+	lines    []int // of each value
+	networks bool  // it may hold networks and addresses only
+}
+
+func (p *parsedList) add(value string, line int) {
+	if v := strings.TrimSpace(value); v != "" {
+		p.values, p.lines = append(p.values, v), append(p.lines, line)
+	}
+}
+
+func parseList(ext string, data []byte) (parsedList, error) {
+	p := parsedList{networks: ext == ".cidr"}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
-		return nil, nil, errors.New("not UTF-8 text")
+		return p, errors.New("not UTF-8 text")
 	}
-	if ext == ".csv" {
-		return parseListCSV(data)
+	switch ext {
+	case ".csv":
+		return p, p.readCSV(data)
+	case ".json":
+		return p, p.readWarninglist(data)
 	}
 	line := 0
 	for text := range strings.Lines(string(data)) {
 		line++
-		if v := strings.TrimSpace(text); v != "" && v[0] != '#' {
-			values, lines = append(values, v), append(lines, line)
+		if !strings.HasPrefix(strings.TrimSpace(text), "#") {
+			p.add(text, line)
 		}
 	}
-	return values, lines, nil
+	return p, nil
 }
 
-// parseListCSV takes the first column below the header.
-func parseListCSV(data []byte) (values []string, lines []int, err error) {
+// readCSV takes the first column below the header.
+func (p *parsedList) readCSV(data []byte) error {
 	r := csv.NewReader(bytes.NewReader(data))
 	r.Comment, r.FieldsPerRecord, r.ReuseRecord = '#', -1, true
 	head, err := r.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if _, ok := parseNetwork(strings.TrimSpace(head[0])); ok {
-		return nil, nil, fmt.Errorf("the first line is %q, want a header line like value,comment", head[0])
+		return fmt.Errorf("the first line is %q, want a header line like value,comment", head[0])
 	}
 	for {
 		row, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			return values, lines, nil
+			return nil
 		}
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		if v := strings.TrimSpace(row[0]); v != "" {
-			line, _ := r.FieldPos(0)
-			values, lines = append(values, strings.Clone(v)), append(lines, line)
-		}
+		line, _ := r.FieldPos(0)
+		p.add(strings.Clone(row[0]), line)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // ListOptions says where lists are and what they looked like when they were last good.
 type ListOptions struct {
-	Folders []string            // NAME.csv, NAME.txt and NAME.cidr in each, not below; a missing folder holds none
+	Folders []string            // NAME.csv, .txt, .cidr and .json in each, not below; a missing folder holds none
 	Good    map[string]ListInfo // the last good set, see [ReadGood]; nil on first use
 	Shrink  float64             // share of its values that a list may lose since then, 0 to 1
 }

@@ -249,11 +249,14 @@ func TestNilLists(t *testing.T) {
 func FuzzList(f *testing.F) {
 	f.Add(".txt", "ann\n# no\nbob\n")
 	f.Add(".csv", "user,x\nann,1\n\"b\"\"c\",2\n")
+	f.Add(".json", `{"type": "hostname", "list": [".a.example", "b"]}`)
+	f.Add(".json", `{"type": "hostname", "list": [".A.example", "b", "."]}`)
+	f.Add(".json", `{"list": ["10.0.0.0/8", ""], "x": [{"type": 1}], "type": "cidr"}`)
 	f.Add(".cidr", "10.0.0.0/8\n::1\n")
 	f.Add(".txt", "0.0.0.0/0\n::ffff:1.2.3.4/96\n")
 	f.Fuzz(func(t *testing.T, ext, text string) {
 		switch ext {
-		case ".txt", ".csv", ".cidr":
+		case ".txt", ".csv", ".cidr", ".json":
 		default:
 			return
 		}
