@@ -16,6 +16,7 @@ const module = "github.com/winnow-soc/winnow"
 // point one way: a package that is not named on the right of another is above it.
 var mayImport = map[string]string{
 	"rules":                    "",
+	"rules/importer":           "rules",
 	"cache":                    "",
 	"cache/storetest":          "cache",
 	"allowlist":                "rules cache",
@@ -39,7 +40,7 @@ var mayImport = map[string]string{
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction",
 	"plugin/cmd/winnow": "plugin/alertaction plugin/conf plugin/intake plugin/ledger plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
-		"allowlist cache rules llm llm/offline llm/prices packaging/demo",
+		"allowlist cache rules rules/importer llm llm/offline llm/prices packaging/demo",
 }
 
 // onlyImporter names the one package that may import a library.
