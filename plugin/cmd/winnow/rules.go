@@ -22,6 +22,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesSuggestCommand(g),
 		rulesBuildCommand(g),
 		rulesDebtCommand(g),
+		rulesImportCommand(g),
 	)
 }
 
