@@ -55,7 +55,7 @@ func (g *Gate) explainRule(x *rules.Explainer, r *rules.Rule, a *winnow.Alert, b
 	out := Ruling{Explanation: x.Explain(r, a), File: r.Pos.File, Line: r.Pos.Line, InScope: r.InScope(a.SearchName)}
 	out.Steps = append(out.Steps, before...)
 	out.Steps = append(out.Steps, g.stepScope(r, a), g.stepLists(r), g.stepCondition(r, a, &out.Explanation), g.stepTests(r),
-		g.stepSuspended(r, a), stepMode(r), stepExpiry(r, a), stepCeiling(r, a), stepWindow(r, a))
+		g.stepSuspended(r, a, out.Matches), stepMode(r), stepExpiry(r, a), stepCeiling(r, a), stepWindow(r, a))
 	canary := g.stepCanary(r, a)
 	out.Steps = append(out.Steps, canary)
 	out.Reason, out.Drops = winnow.ReasonRule, true
@@ -149,16 +149,20 @@ func (g *Gate) stepTests(r *rules.Rule) Step {
 	return s
 }
 
-func (g *Gate) stepSuspended(r *rules.Rule, a *winnow.Alert) Step {
-	s := Step{Name: "suspension", Detail: "the rule is suspended", reason: winnow.ReasonSuspended}
+// stepSuspended looks for the rule, the version of all rules, and the values of lists that the match
+// hangs on.
+func (g *Gate) stepSuspended(r *rules.Rule, a *winnow.Alert, matches bool) Step {
+	s := Step{Name: "suspension", Detail: "nothing that it rests on is suspended", reason: winnow.ReasonSuspended}
 	switch {
 	case g.Suspensions.Rule(r.ID):
+		why := g.Suspensions.Rules[r.ID]
+		s.Detail = fmt.Sprintf("the rule was suspended on %s by %s: %s", why.At.UTC().Format(time.DateOnly), why.By, why.Reason)
 	case g.Suspensions.RuleSet(g.Rules.Version()):
 		s.Detail = "this version of the rules is suspended"
-	case g.RestsOn(r, a, g.Suspensions):
-		s.Detail = "it does not hold without the list values that are suspended"
+	case matches && g.RestsOn(r, a, g.Suspensions):
+		s.Detail = "it rests on a value of a list that is out of force"
 	default:
-		s.OK, s.Detail = true, "not suspended"
+		s.OK = true
 	}
 	return s
 }

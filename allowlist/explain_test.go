@@ -52,6 +52,14 @@ func TestExplainAgreesWithTheGate(t *testing.T) {
 			g.Suspensions = suspend("first")
 		}
 		if chance(8) {
+			g.Suspensions = suspend()
+			g.Suspensions.AddRuleSet(g.Rules.Version(), Suspension{By: "ann"})
+		}
+		if chance(8) {
+			g.Suspensions = suspend()
+			g.Suspensions.AddListValue("ours", "10.8.0.0/16", Suspension{By: "ann"})
+		}
+		if chance(8) {
 			g.Failing = map[string]bool{"second": true}
 		}
 		if chance(4) {
@@ -75,6 +83,29 @@ func TestExplainAgreesWithTheGate(t *testing.T) {
 		if seen[want] == 0 {
 			t.Errorf("the test never came to %s", want)
 		}
+	}
+}
+
+// What is out of force is said with who took it out, and why.
+func TestExplainSuspensions(t *testing.T) {
+	g := newFolder(t, ruleText("listed", `event.src in lists.ours`, "mode: enforce")).gate()
+	detail := func() string { return g.Explain(alert(), g.Rules.Rules()...)[0].Steps[5].Detail }
+	if got := detail(); got != "nothing that it rests on is suspended" {
+		t.Error(got)
+	}
+	g.Suspensions = suspend("listed")
+	if got := detail(); got != "the rule was suspended on 2026-03-02 by ann: it drops too much" {
+		t.Error(got)
+	}
+	g.Suspensions = suspend()
+	g.Suspensions.AddListValue("ours", "10.8.0.0/16", Suspension{By: "ann"})
+	if got := detail(); got != "it rests on a value of a list that is out of force" {
+		t.Error(got)
+	}
+	g.Suspensions = suspend()
+	g.Suspensions.AddRuleSet(g.Rules.Version(), Suspension{By: "ann"})
+	if got := detail(); got != "this version of the rules is suspended" {
+		t.Error(got)
 	}
 }
 
