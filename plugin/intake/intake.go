@@ -46,6 +46,11 @@ type Options struct {
 	// input, if it is), from one goroutine at a time, not always the caller's. May be nil.
 	Progress func(read int64)
 
+	// Parallel is how many goroutines take the JSON of a file with one object a line apart, ahead of
+	// the caller. Rows come in their order all the same. 0 and 1 do it in the caller's goroutine, as
+	// is done for other formats and for input that cannot be read twice.
+	Parallel int
+
 	// TempDir is where piped input without a sid is kept until it was read whole, because its
 	// sid is a hash of all of it; "" means the system's. Files are read twice instead.
 	TempDir string

@@ -10,6 +10,9 @@ import (
 
 // lines reads one JSON object a line. Blank lines are none.
 func (rd *reader) lines() error {
+	if rd.opts.Parallel > 1 && rd.src.content.again != nil {
+		return rd.linesAhead()
+	}
 	lr := lineReader{r: rd.src.Reader}
 	for {
 		text, err := lr.next()
@@ -29,11 +32,13 @@ func (rd *reader) lines() error {
 
 // lineOf reads what one line holds: an object, or a list of them.
 func (rd *reader) lineOf(line int, text []byte) error {
-	if text[0] == '[' || wrapsList(text) {
+	if holdsList(text) {
 		return rd.elements(newSplitter(bufio.NewReader(bytes.NewReader(text)), line))
 	}
 	return rd.object(line, text)
 }
+
+func holdsList(text []byte) bool { return text[0] == '[' || wrapsList(text) }
 
 // elements reads the values that s finds.
 func (rd *reader) elements(s *splitter) error {

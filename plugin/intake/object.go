@@ -12,6 +12,11 @@ import (
 // object reads one JSON object: a row, a finding, a row of an export, or a whole payload.
 func (rd *reader) object(line int, text []byte) error {
 	f, err := winnow.Flatten(text)
+	return rd.flat(line, text, f, err)
+}
+
+// flat is object of what was taken apart already.
+func (rd *reader) flat(line int, text []byte, f winnow.Fields, err error) error {
 	if err != nil {
 		return rd.damaged(line, text, err, "want one JSON object a line, or a list of objects")
 	}

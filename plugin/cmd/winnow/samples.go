@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func (g *globals) samples(ctx context.Context, d *state.Deployment, file string)
 		bar := g.startBar(file, size)
 		defer bar.clear()
 		opts := intake.Options{
-			Now: modified, Progress: bar.set,
+			Now: modified, Progress: bar.set, Parallel: runtime.GOMAXPROCS(0),
 			Severity: func(search string) winnow.Severity { return d.Settings.Search(search).Severity },
 		}
 		for item, err := range intake.Open(ctx, file, in, opts) {
