@@ -50,6 +50,19 @@ const (
 // A key that appears twice keeps the values of both, so that a hidden second value is seen.
 // Anything but a single object is an error.
 func Flatten(object []byte) (Fields, error) {
+	if len(object) <= maxPlain {
+		if f, ok := flattenPlain(object); ok {
+			return f, nil
+		}
+	}
+	return flattenAny(object)
+}
+
+// maxPlain keeps what the short way reads below the limits of Flatten: a value has four bytes or
+// more.
+const maxPlain = 4 * maxFlattenValues
+
+func flattenAny(object []byte) (Fields, error) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	dec.UseNumber()
 	f := flattener{dec: dec, out: Fields{}}

@@ -67,6 +67,7 @@ func TestAheadStops(t *testing.T) {
 		}
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
 	stop := errors.New("stopped")
 	n := 0
 	for _, err := range Open(ctx, "in", strings.NewReader(text), Options{Parallel: 3, Now: testNow}) {
