@@ -35,7 +35,7 @@ type Entry struct {
 	loaded
 }
 
-var entryKeys = []string{"id", "description", "when", "techniques", "tests"}
+var entryKeys = []string{"id", "description", "techniques", "when", "tests"}
 
 // LoadEscalate reads escalate files, or folders of them. Like [Load] it returns what is good
 // together with an error for the rest; a caller that gets an error must not drop anything, since

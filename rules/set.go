@@ -160,6 +160,18 @@ func plainError(err error) string {
 	return err.Error()
 }
 
+// Files returns the files that [Load] reads of the paths.
+func Files(paths ...string) (out []string, err error) {
+	for _, path := range paths {
+		files, err := ruleFiles(path)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, files...)
+	}
+	return out, nil
+}
+
 // ruleFiles returns a file as it is, and of a folder the YAML files in it and below, sorted.
 func ruleFiles(root string) ([]string, error) {
 	info, err := os.Stat(root)

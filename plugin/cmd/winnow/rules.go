@@ -23,6 +23,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesBuildCommand(g),
 		rulesDebtCommand(g),
 		rulesImportCommand(g),
+		rulesFmtCommand(g),
 	)
 }
 
