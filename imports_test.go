@@ -33,13 +33,14 @@ var mayImport = map[string]string{
 	"plugin/review":            "plugin/ledger",
 	"plugin/report":            "plugin/ledger plugin/conf llm/prices",
 	"plugin/splunk":            "plugin/ledger plugin/conf plugin/stash",
+	"plugin/approve":           "rules allowlist",
 	"plugin/triage":            "plugin/alertaction plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
 	"packaging/demo":           "",
 	"packaging/facts":          "llm/prices",
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/conf plugin/intake plugin/ledger plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/conf plugin/intake plugin/ledger plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices packaging/demo",
 }
 
@@ -50,6 +51,7 @@ var onlyImporter = map[string]string{
 	"github.com/hashicorp/golang-lru/v2":     "cache",
 	"modernc.org/sqlite":                     "plugin/ledger",
 	"github.com/spf13/cobra":                 "plugin/cmd/winnow",
+	"golang.org/x/crypto":                    "plugin/approve",
 	"charm.land/lipgloss/v2":                 "plugin/cmd/winnow",
 	"github.com/schollz/progressbar/v3":      "plugin/cmd/winnow",
 	"github.com/splunk/splunk-cloud-sdk-go":  "plugin/splunk",
@@ -59,7 +61,7 @@ var onlyImporter = map[string]string{
 
 // notInAction are packages that winnow_triage must not link: it starts for every alert.
 var notInAction = []string{
-	"net/http", "database/sql", "modernc.org/", "github.com/spf13/", "charm.land/", "os/user", "net/rpc", "html/template", "text/template",
+	"net/http", "database/sql", "modernc.org/", "github.com/spf13/", "charm.land/", "os/user", "net/rpc", "golang.org/x/crypto", "html/template", "text/template",
 	"github.com/openai/", "github.com/anthropics/", "github.com/splunk/", module + "/llm", module + "/plugin/ledger", module + "/plugin/triage",
 }
 

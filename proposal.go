@@ -26,6 +26,7 @@ const (
 	ReasonCeiling        Reason = "ceiling"         // covered by a rule, but the alert is above its max_severity
 	ReasonWindow         Reason = "window"          // covered by a rule outside its window
 	ReasonSuspended      Reason = "suspended"       // covered by a rule that is suspended
+	ReasonUnapproved     Reason = "unapproved"      // covered by a rule that lacks approvals
 	ReasonRuleError      Reason = "rule_error"      // a rule failed while it ran
 	ReasonCached         Reason = "cached"          // a cached verdict
 	ReasonEscalateList   Reason = "escalate_list"   // an entry of escalate.yaml

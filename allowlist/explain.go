@@ -56,6 +56,9 @@ func (g *Gate) explainRule(x *rules.Explainer, r *rules.Rule, a *winnow.Alert, b
 	out.Steps = append(out.Steps, before...)
 	out.Steps = append(out.Steps, g.stepScope(r, a), g.stepLists(r), g.stepCondition(r, a, &out.Explanation), g.stepTests(r),
 		g.stepSuspended(r, a, out.Matches), stepMode(r), stepExpiry(r, a), stepCeiling(r, a), stepWindow(r, a))
+	if Needed(r, g.SignEvery) > 0 {
+		out.Steps = append(out.Steps, g.stepApproved(r, a))
+	}
 	canary := g.stepCanary(r, a)
 	out.Steps = append(out.Steps, canary)
 	out.Reason, out.Drops = winnow.ReasonRule, true
@@ -164,6 +167,16 @@ func (g *Gate) stepSuspended(r *rules.Rule, a *winnow.Alert, matches bool) Step 
 	default:
 		s.OK = true
 	}
+	return s
+}
+
+func (g *Gate) stepApproved(r *rules.Rule, a *winnow.Alert) Step {
+	s := Step{Name: "approvals", OK: g.approved(r, a), reason: winnow.ReasonUnapproved}
+	if s.OK {
+		s.Detail = "signed by " + strings.Join(g.Approvals.Rules[r.ID].By, ", ")
+		return s
+	}
+	s.Detail = fmt.Sprintf("it needs %d beside its owner's, as it is now (see `winnow rules check`)", Needed(r, g.SignEvery))
 	return s
 }
 

@@ -32,6 +32,10 @@ type Gate struct {
 	// Canary is the share of drops, 0 to 1, that is triaged all the same unless a rule says otherwise.
 	Canary float64
 
+	// Approvals are the signatures that were found good. SignEvery asks for them of every enforced rule.
+	Approvals *Approvals
+	SignEvery bool
+
 	reduced *reduced // the rules without the list values that are out of force
 
 	// Blind is set when something that could speak against a drop could not be read (suspensions,
@@ -112,7 +116,10 @@ func (g *Gate) judge(r *rules.Rule, a *winnow.Alert, err error) winnow.Reason {
 	if g.Suspensions.RuleSet(g.Rules.Version()) || g.RestsOn(r, a, g.Suspensions) {
 		return winnow.ReasonSuspended
 	}
-	return Judge(r, a, g.Suspensions)
+	if why := Judge(r, a, g.Suspensions); why != winnow.ReasonRule || g.approved(r, a) {
+		return why
+	}
+	return winnow.ReasonUnapproved
 }
 
 // sampled says whether a drop is one of the canaries: by a keyed hash, so that a replay picks

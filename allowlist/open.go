@@ -20,6 +20,8 @@ type Config struct {
 	GoodLists     string   // sizes and hashes of the lists when they were last good
 	Suspensions   string
 	Snapshots     string // folder of the rule snapshot, for an unproven gate; "" reads the files
+	Approvals     string // what the worker has published of signatures
+	SignEvery     bool   // every enforced rule needs one
 
 	// Trusted refuses files that somebody else could have written; nil trusts all. It is asked
 	// for every file above and for TrustAlso, where they exist.
@@ -47,7 +49,7 @@ type Config struct {
 // the lists, or where somebody else could have written a file, nothing is dropped. A fresh install
 // has no last good state, and nothing to compare.
 func Open(c Config) (*Gate, error) {
-	g := &Gate{Keys: c.Keys, Fields: c.Fields, Canary: c.Canary}
+	g := &Gate{Keys: c.Keys, Fields: c.Fields, Canary: c.Canary, SignEvery: c.SignEvery}
 	var p problems
 	p.blind(c.trust())
 	var err error
@@ -55,8 +57,11 @@ func Open(c Config) (*Gate, error) {
 	if !c.Stateless || !errors.Is(err, fs.ErrNotExist) {
 		p.blind(err)
 	}
+	g.Approvals, err = ReadApprovals(c.Approvals)
+	p.note(err)
 	g.Lists = c.openLists(&p)
 	opts := rules.Options{Fields: c.Fields, Lists: g.Lists, Now: c.Now, Unproven: c.Unproven}
+	g.reduced = &reduced{opts: opts, paths: c.RulePaths}
 	if !c.openSnapshot(g, opts, &p) {
 		c.readRules(g, opts, &p)
 	}
@@ -91,7 +96,6 @@ func (c Config) readRules(g *Gate, opts rules.Options, p *problems) {
 	g.Rules, err = rules.Load(opts, c.RulePaths...)
 	g.RulesErr = err
 	p.note(err)
-	g.reduced = &reduced{opts: opts, paths: c.RulePaths}
 	if !c.Unproven {
 		g.runTests(p)
 	}
@@ -148,7 +152,7 @@ func (c Config) trust() error {
 		return nil
 	}
 	paths := slices.Concat(c.RulePaths, c.ListPaths, c.EscalatePaths)
-	for _, path := range append([]string{c.Suspensions, c.GoodLists}, c.TrustAlso...) {
+	for _, path := range append([]string{c.Suspensions, c.GoodLists, c.Approvals}, c.TrustAlso...) {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			paths = append(paths, path)
 		}

@@ -62,8 +62,8 @@ func (r *ruleReader) mode(p pair) Mode {
 	return ModeShadow
 }
 
-// ceiling reads max_severity. What lies above medium needs two approvers, and approvals do not
-// exist yet: such a rule is refused.
+// ceiling reads max_severity. What lies above medium needs two approvers: that is for package
+// allowlist to ask.
 func (r *ruleReader) ceiling(p pair) winnow.Severity {
 	text, ok := r.text(p)
 	if !ok {
@@ -71,11 +71,7 @@ func (r *ruleReader) ceiling(p pair) winnow.Severity {
 	}
 	var s winnow.Severity
 	if err := s.UnmarshalText([]byte(text)); err != nil || s == winnow.SeverityUnknown {
-		r.fail(p.value, "", "max_severity is %q, want informational, low or medium", clip(text))
-		return winnow.SeverityUnknown
-	}
-	if s > winnow.SeverityMedium {
-		r.fail(p.value, "use medium or lower", "max_severity %s needs two approvers, and rules cannot be approved yet", s)
+		r.fail(p.value, "", "max_severity is %q, want informational, low, medium, high or critical", clip(text))
 		return winnow.SeverityUnknown
 	}
 	return s

@@ -203,7 +203,7 @@ func TestSchemaRefuses(t *testing.T) {
 		{"    reason: known\n", ""}, {"expires: 2027-03-31", "expires: soon"}, {"expires: 2027-03-31", "expires: 2027-02-31"},
 		{"search_name: [Travel, \"Odd *\"]", "search_name: []"}, {"search_name: [Travel, \"Odd *\"]", `search_name: "*"`},
 		{"search_name: [Travel, \"Odd *\"]", "global: false"}, {"    when:", "    global: true\n    when:"}, {"    when:", "    global: maybe\n    when:"},
-		{"    window:", "    mode: enforced\n    window:"}, {"    window:", "    max_severity: high\n    window:"}, {"    window:", "    compare_fields: 1\n    window:"},
+		{"    window:", "    mode: enforced\n    window:"}, {"    window:", "    max_severity: severe\n    window:"}, {"    window:", "    compare_fields: 1\n    window:"},
 		{"[sat, sun]", "[saturday]"}, {"[sat, sun]", "[]"}, {`"22:00"`, `"24:00"`}, {`"22:00"`, `"7:00"`}, {`to: "24:00", `, ""}, {"tz:", "zone:"},
 		{"canary: 2.5%", "canary: 2.5"}, {"canary: 2.5%", "canary: 101%"},
 		{"want: pass", "want: drop"}, {"want: pass", "want: escalate"}, {", want: pass", ""}, {"alert: {user: eve}, ", ""}, {"alert: {user: eve}", "alert: 7"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
+	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
 
@@ -83,8 +84,8 @@ func openGate(d *state.Deployment, keys *winnow.Keys, now time.Time, unproven bo
 		Unproven: unproven, Stateless: keys == nil,
 		RulePaths: paths, ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
 		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
-		Snapshots: d.State,
-		Trusted:   d.Trusted, TrustAlso: []string{d.Path("cache.snapshot"), d.Path("rules.current")},
+		Snapshots: d.State, Approvals: d.Path("approvals.json"), SignEvery: d.Settings.Content.RequireSignature == conf.SignEnforce,
+		Trusted: d.Trusted, TrustAlso: []string{d.Path("cache.snapshot"), d.Path("rules.current")},
 		Fields: d.Fields, Keys: keys, ListShrink: d.Settings.Gate.ListShrink, Canary: d.Settings.Gate.Canary, Now: now,
 	})
 	off, offErr := d.GateOff()

@@ -56,7 +56,14 @@ func (c *Cache) keys() []key {
 	}
 }
 
-func (c *Content) keys() []key { return []key{{name: "apps", set: apps(&c.Apps)}} }
+func (c *Content) keys() []key {
+	return []key{
+		{name: "apps", set: apps(&c.Apps)},
+		{name: "require_signature", set: oneOf(&c.RequireSignature, SignOff, SignEnforce)},
+		{name: "allowed_signers", set: anyText(&c.AllowedSigners)},
+		{name: "revoked_keys", set: anyText(&c.RevokedKeys)},
+	}
+}
 
 func (p *Pipeline) keys() []key {
 	return []key{

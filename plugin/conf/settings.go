@@ -65,8 +65,20 @@ type Cache struct {
 
 // Content is [content]: which apps hold the customer's rules and lists.
 type Content struct {
-	Apps []string
+	Apps             []string
+	RequireSignature Sign
+	AllowedSigners   string // who may approve rules; "" is local/allowed_signers of the app
+	RevokedKeys      string // "" for none
 }
+
+// Sign says which rules need an approval beside those that may drop high or critical alerts.
+type Sign string
+
+// The values.
+const (
+	SignOff     Sign = "off"     // none
+	SignEnforce Sign = "enforce" // every enforced rule
+)
 
 // Pipeline is [pipeline]: when the panel votes, and the price of what was not asked.
 type Pipeline struct {

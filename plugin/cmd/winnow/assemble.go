@@ -45,6 +45,11 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 			g.note("warning: %s", plain(e.Error()))
 		}
 	}
+	if err := g.approve(d, p.gate); err != nil {
+		for _, e := range flatten(err) {
+			g.note("warning: %s", plain(e.Error()))
+		}
+	}
 	if p.facts, err = llm.LoadFacts(d.FactsPaths()...); err != nil {
 		return nil, usage(err)
 	}
@@ -133,6 +138,9 @@ func (p *parts) close() error {
 // flatten returns the single errors of a joined one.
 func flatten(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the join itself is meant
+	if err == nil {
+		return nil
+	}
 	if !ok {
 		return []error{err}
 	}

@@ -96,6 +96,7 @@ func (x *diagnosis) content() {
 	if set != nil {
 		x.ok("rules", "%d rules, %d lists, version %.19s", len(set.Rules()), len(lists.Names()), set.Version())
 		x.expiry(set)
+		x.approvals(set)
 	}
 	escalate, err := rules.LoadEscalate(opts, d.EscalatePaths()...)
 	x.all("escalate list", "nothing is dropped until it can be read", err)
@@ -128,6 +129,18 @@ func (x *diagnosis) expiry(set *rules.Set) {
 		case r.Expires.Sub(now) < expirySoon:
 			x.warn("rules", "renew it in time", "%s: rule %q expires %s", r.Pos, r.ID, r.Expires.Format(time.DateOnly))
 		}
+	}
+}
+
+// approvals looks at the signatures of the rules that need some.
+func (x *diagnosis) approvals(set *rules.Set) {
+	_, all, err := x.g.checkApprovals(x.d, set, true)
+	x.all("approvals", "no rule is approved until this is mended", err)
+	for _, e := range lacking(all) {
+		x.warn("approvals", e.Hint, "%s:%d: rule %q: %s", e.File, e.Line, e.Rule, e.Message)
+	}
+	if len(all) > 0 && len(lacking(all)) == 0 {
+		x.ok("approvals", "%s", things(len(all), "rule that needs them has its approvals", "rules that need them have their approvals"))
 	}
 }
 

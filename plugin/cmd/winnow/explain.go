@@ -130,6 +130,7 @@ func (g *globals) openToExplain(d *state.Deployment, paths []string) (*allowlist
 			g.note("warning: %s", plain(e.Error()))
 		}
 	}
+	gate.Approvals, _, _ = g.checkApprovals(d, gate.Rules, false) //nolint:errcheck // an approval that is missing is shown as such
 	if len(gate.Rules.Rules()) == 0 && err == nil {
 		return nil, usage(fmt.Errorf("no rules found in %s", orContent(orRulePaths(d, paths))),
 			"name a rule file or a folder of them, or the folder above it with --content DIR")

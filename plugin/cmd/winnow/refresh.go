@@ -11,6 +11,7 @@ import (
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/state"
 	"github.com/winnow-soc/winnow/plugin/triage"
 	"github.com/winnow-soc/winnow/rules"
 )
@@ -43,7 +44,9 @@ func (r *refresher) turn() error {
 		r.log.Error("winnow.conf or a table beside it is out of order: the worker goes on with what it has read; see `winnow doctor`")
 	}
 	p := r.parts
-	now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(), []string{p.Path("suspensions.json"), p.Path("gate.off")})) +
+	allowed, revoked, _ := signerPaths(p.Deployment) //nolint:errcheck // whoever reads them says what is wrong
+	now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(),
+		[]string{p.Path("suspensions.json"), p.Path("gate.off"), allowed, revoked})) +
 		rules.Signature(p.RulePaths()...) + rules.Signature(p.EscalatePaths()...)
 	if now == r.loaded {
 		return nil
@@ -56,17 +59,33 @@ func (r *refresher) turn() error {
 	if broken {
 		r.keep(gate)
 	}
+	if err := r.publishApprovals(gate); err != nil {
+		return err
+	}
 	r.engine.UseGate(gate)
 	r.loaded = now
 	r.log.Info("rules loaded", "rules", len(gate.Rules.Rules()), "version", gate.Rules.Version())
 	if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
 		return err
 	}
+	return r.publishRules(gate, broken)
+}
+
+// publishRules writes the snapshot, of files that are good.
+func (r *refresher) publishRules(gate *allowlist.Gate, broken bool) error {
 	if broken || gate.Escalate.Version() == "" || gate.Blind == winnow.ReasonRulesUnread {
 		return nil
 	}
-	_, err := rules.WriteSnapshot(p.State, gate.Rules, gate.Escalate, gate.Failing)
+	_, err := rules.WriteSnapshot(r.parts.State, gate.Rules, gate.Escalate, gate.Failing)
 	return err
+}
+
+// publishApprovals checks the signatures of the rules, and leaves the alert action what it found.
+func (r *refresher) publishApprovals(gate *allowlist.Gate) error {
+	for _, one := range flatten(r.approve(r.parts.Deployment, gate)) {
+		r.log.Error("approvals are missing: what the rule covers is not dropped", "err", one)
+	}
+	return state.WriteFile(r.parts.Path("approvals.json"), gate.Approvals.Encode())
 }
 
 // keep puts the last good rules in the place of those of a broken edit, over the lists as they are

@@ -17,7 +17,7 @@ func rulesCommand(g *globals) *cobra.Command {
 		rulesTestCommand(g),
 		rulesExplainCommand(g),
 		rulesBacktestCommand(g),
-		rulesRecallCommand(g), rulesResumeCommand(g),
+		rulesRecallCommand(g), rulesResumeCommand(g), rulesApproveCommand(g),
 		rulesSchemaCommand(g),
 		rulesSuggestCommand(g),
 		rulesBuildCommand(g),

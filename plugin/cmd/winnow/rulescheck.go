@@ -56,11 +56,30 @@ func (g *globals) rulesCheck(ctx context.Context, paths []string, searches, fiel
 		}
 	}
 	problems = append(problems, set.CheckAgainst(against)...)
+	unsigned, err := g.unsigned(set)
+	if err != nil {
+		return err
+	}
+	problems = append(problems, unsigned...)
 	slices.SortStableFunc(problems, func(a, b *rules.Error) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	problems = slices.CompactFunc(problems, func(a, b *rules.Error) bool { return a.Error() == b.Error() })
 	return g.printProblems(problems, len(set.Rules()))
+}
+
+// unsigned are the rules that lack approvals. That signers cannot be read stands with the first of them.
+func (g *globals) unsigned(set *rules.Set) ([]*rules.Error, error) {
+	d, err := g.openTools()
+	if err != nil {
+		return nil, err
+	}
+	_, all, err := g.checkApprovals(d, set, false)
+	out := lacking(all)
+	if err != nil && len(out) > 0 {
+		out[0].Message += "; " + err.Error()
+	}
+	return out, nil
 }
 
 // maxSearchFile bounds the file of searches.
