@@ -59,26 +59,30 @@ func (l *List) Contains(value string) bool { return l.find(value) == yes }
 
 // find is Contains in three values: what is neither in a list of networks nor an address is
 // unknown to it.
-func (l *List) find(value string) truth {
-	if value == "" || l.err != nil {
+func (l *List) find(value string) truth { return l.findText(&addrText{text: value}) }
+
+// cidr says whether an address lies in one of the networks.
+func (l *List) cidr(value string) truth { return l.findAddr(&addrText{text: value}) }
+
+func (l *List) findText(value *addrText) truth {
+	if value.text == "" || l.err != nil {
 		return unknown
 	}
 	l.once.Do(l.build)
-	if _, ok := l.set[value]; ok {
+	if _, ok := l.set[value.text]; ok {
 		return yes
 	}
 	if !l.Networks() {
 		return no
 	}
-	return l.cidr(value)
+	return l.findAddr(value)
 }
 
-// cidr says whether an address lies in one of the networks.
-func (l *List) cidr(value string) truth {
+func (l *List) findAddr(value *addrText) truth {
 	if l.err != nil {
 		return unknown
 	}
-	ip, ok := parseAddr(value)
+	ip, ok := value.addr()
 	if !ok {
 		return unknown
 	}
@@ -99,14 +103,45 @@ func (l *List) build() {
 	}
 }
 
+// addrText is a text that may be an address, which is read once however many lists are asked.
+type addrText struct {
+	text   string
+	parsed bool
+	ip     netip.Addr
+	ok     bool
+}
+
+func (a *addrText) addr() (netip.Addr, bool) {
+	if !a.parsed {
+		a.ip, a.ok = parseAddr(a.text)
+		a.parsed = true
+	}
+	return a.ip, a.ok
+}
+
 // parseAddr reads an address. An IPv4 address written as IPv6 counts as IPv4. An address with a
 // zone names an interface of one machine and is not an address here.
 func parseAddr(text string) (netip.Addr, bool) {
+	if !addrLike(text) { // most texts, and an error takes longer than an address
+		return netip.Addr{}, false
+	}
 	ip, err := netip.ParseAddr(text)
 	if err != nil || ip.Zone() != "" {
 		return netip.Addr{}, false
 	}
 	return ip.Unmap(), true
+}
+
+// addrLike reports whether a text has the characters of an address without a zone.
+func addrLike(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'f', 'A' <= c && c <= 'F', c == '.', c == ':':
+		default:
+			return false
+		}
+	}
+	return len(text) > 1
 }
 
 // parseNetwork reads a network or a single address. Bits set beyond the prefix are refused: such

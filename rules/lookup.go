@@ -92,19 +92,20 @@ func (l *lookup) folded(f *foldIndex, v string) {
 			l.key(seed.number(n))
 		}
 	}
+	value := addrText{text: v}
 	if len(f.networks) > 0 {
-		l.networks(f, v)
+		l.networks(f, &value)
 	}
 	for _, k := range f.lists {
-		l.list(f, k, v)
+		l.list(f, k, &value)
 	}
 	if len(f.grams) > 0 {
 		l.pieces(f, v)
 	}
 }
 
-func (l *lookup) networks(f *foldIndex, v string) {
-	ip, ok := parseAddr(v)
+func (l *lookup) networks(f *foldIndex, v *addrText) {
+	ip, ok := v.addr()
 	if !ok {
 		return
 	}
@@ -118,12 +119,12 @@ func (l *lookup) networks(f *foldIndex, v string) {
 	}
 }
 
-func (l *lookup) list(f *foldIndex, k listKey, v string) {
+func (l *lookup) list(f *foldIndex, k listKey, v *addrText) {
 	if k.cidr {
-		if k.list.cidr(v) == yes {
+		if k.list.findAddr(v) == yes {
 			l.key(f.seeds[keyCIDRList].text(k.list.name))
 		}
-	} else if k.list.find(v) == yes {
+	} else if k.list.findText(v) == yes {
 		l.key(f.seeds[keyList].text(k.list.name))
 	}
 }
