@@ -96,6 +96,11 @@ func TestSnapshotIsTheFiles(t *testing.T) {
 	if set.Find("odd") == nil || len(set.For("any")) == 0 || set.Err() != nil {
 		t.Errorf("odd is %v, %d rules for any search, %v", set.Find("odd"), len(set.For("any")), set.Err())
 	}
+	for i, r := range p.set.Rules() { // what people have signed
+		if got := set.Rules()[i].Canonical(); !bytes.Equal(got, r.Canonical()) {
+			t.Errorf("rule %s is signed as %s, and read as %s", r.ID, r.Canonical(), got)
+		}
+	}
 	for i, e := range p.list.Entries() {
 		g := list.Entries()[i]
 		if g.ID != e.ID || g.Description != e.Description || g.When != e.When || g.Pos != e.Pos || !cmp.Equal(g.Techniques, e.Techniques) {

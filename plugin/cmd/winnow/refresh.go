@@ -56,15 +56,14 @@ func (r *refresher) turn() error {
 		r.log.Error("rules or lists are out of order: what they cover is not dropped", "err", one)
 	}
 	broken := gate.RulesErr != nil
-	if broken {
-		r.keep(gate)
-	}
+	kept := broken && r.keep(gate)
 	if err := r.publishApprovals(gate); err != nil {
 		return err
 	}
 	r.engine.UseGate(gate)
 	r.loaded = now
 	r.log.Info("rules loaded", "rules", len(gate.Rules.Rules()), "version", gate.Rules.Version())
+	r.report(gate, problems, kept)
 	if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
 		return err
 	}
@@ -90,7 +89,7 @@ func (r *refresher) publishApprovals(gate *allowlist.Gate) error {
 
 // keep puts the last good rules in the place of those of a broken edit, over the lists as they are
 // now: a slip in one file must not leave the SOC without its rules, nor with half of them.
-func (r *refresher) keep(gate *allowlist.Gate) {
+func (r *refresher) keep(gate *allowlist.Gate) bool {
 	p := r.parts
 	err := p.Trusted(p.Path("rules.current"))
 	var kept *rules.Set
@@ -100,10 +99,27 @@ func (r *refresher) keep(gate *allowlist.Gate) {
 	}
 	if err != nil {
 		r.log.Error("rule files are broken, and there are no last good rules to go on with: only the rules that can be read are in force", "err", err)
-		return
+		return false
 	}
 	gate.Rules = kept
 	r.log.Error("rule files are broken: the last good rules stay in force until they are mended", "version", kept.Version(), "rules", len(kept.Rules()))
+	return true
+}
+
+// report writes the event that says which rules are in force, and what is wrong with the files.
+func (r *refresher) report(gate *allowlist.Gate, problems error, kept bool) {
+	s := state.Status{
+		Time: r.now(), Event: "rules_loaded", Level: "info", Rules: len(gate.Rules.Rules()), Version: gate.Rules.Version(), Kept: kept,
+	}
+	if problems != nil {
+		s.Event, s.Level = "rules_broken", "error"
+		for _, one := range flatten(problems) {
+			s.Errors = append(s.Errors, one.Error())
+		}
+	}
+	if err := r.parts.Report(s); err != nil {
+		r.log.Error("status.ndjson cannot be written", "err", err)
+	}
 }
 
 // signature changes when any file below the paths is added, removed or written.

@@ -1,0 +1,66 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Status is something that people must know of winnow itself, as an event of sourcetype
+// winnow:status.
+type Status struct {
+	Time    time.Time `json:"time"`
+	Event   string    `json:"event"` // rules_loaded, rules_broken
+	Level   string    `json:"level"` // info, error
+	Rules   int       `json:"rules"` // in force
+	Version string    `json:"version"`
+	Kept    bool      `json:"kept"`   // the rules in force are the last good ones, and not those of the files
+	Errors  []string  `json:"errors"` // at most twenty of error_count
+	Count   int       `json:"error_count"`
+}
+
+// Limits of status.ndjson: broken rule files can have very many errors, each with text of theirs.
+const (
+	maxStatusErrors = 20
+	maxStatusText   = 500 // characters of an error
+	maxStatusFile   = 4 << 20
+)
+
+// Report appends an event to status.ndjson in one write. A file that has grown beyond its limit is
+// first moved to status.ndjson.1.
+func (d *Deployment) Report(s Status) error {
+	path := d.Path("status.ndjson")
+	if info, err := os.Stat(path); err == nil && info.Size() > maxStatusFile {
+		if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	s.Count = len(s.Errors)
+	short := make([]string, 0, min(s.Count, maxStatusErrors))
+	for _, text := range s.Errors[:min(s.Count, maxStatusErrors)] {
+		short = append(short, clipped(text))
+	}
+	s.Errors, s.Time = short, s.Time.UTC()
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(line.Bytes())
+	return errors.Join(err, f.Close())
+}
+
+func clipped(text string) string {
+	if runes := []rune(text); len(runes) > maxStatusText {
+		return string(runes[:maxStatusText]) + "..."
+	}
+	return text
+}
