@@ -62,12 +62,16 @@ func orContent(paths []string) string {
 	return fmt.Sprint(paths)
 }
 
-// openTools opens the configuration for commands that need no state.
+// openTools opens the configuration for commands that need no state, but use one that is there:
+// outside of an installation, and where its state is not ours, they do without.
 func (g *globals) openTools() (*state.Deployment, error) {
-	if g.state == "" && g.getenv("WINNOW_STATE") == "" && g.getenv("SPLUNK_HOME") == "" && g.getenv("SPLUNK_DB") == "" {
-		g.state = "." // named, never made: these commands write nothing
+	d, err := g.open()
+	if err == nil || g.state != "" || g.getenv("WINNOW_STATE") != "" {
+		return d, err
 	}
-	return g.open()
+	without := *g
+	without.state = "." // named, never made: these commands write nothing
+	return without.open()
 }
 
 func loadLists(d *state.Deployment) (*rules.Lists, error) {
