@@ -421,7 +421,7 @@ func FuzzRuleFile(f *testing.F) {
 			}
 		}
 		for _, r := range set.Rules() {
-			if r.Owner == "" || r.Reason == "" || r.Expires.IsZero() || len(r.Tests) < 2 || r.MaxSeverity > winnow.SeverityMedium {
+			if r.Owner == "" || r.Reason == "" || r.Expires.IsZero() || len(r.Tests) < 2 || r.MaxSeverity == winnow.SeverityUnknown {
 				t.Errorf("a rule without its papers is loaded: %+v", r)
 			}
 			for _, test := range r.Tests {
