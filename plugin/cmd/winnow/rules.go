@@ -63,11 +63,14 @@ func orContent(paths []string) string {
 }
 
 // openTools opens the configuration for commands that need no state, but use one that is there:
-// outside of an installation, and where its state is not ours, they do without.
+// outside of an installation, for content that is not the installation's, and where its state is
+// not ours, they do without.
 func (g *globals) openTools() (*state.Deployment, error) {
-	d, err := g.open()
-	if err == nil || g.state != "" || g.getenv("WINNOW_STATE") != "" {
-		return d, err
+	named := g.state != "" || g.getenv("WINNOW_STATE") != ""
+	if named || g.content == "" {
+		if d, err := g.open(); err == nil || named {
+			return d, err
+		}
 	}
 	without := *g
 	without.state = "." // named, never made: these commands write nothing

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -27,6 +28,10 @@ func TestToolsFindTheirDeployment(t *testing.T) {
 		}
 		if d.State != want || g.state != "" {
 			t.Errorf("the state of %s is %s (named %q), want %s", app, d.State, g.state, want)
+		}
+		g.content = t.TempDir() // an installation's state tells nothing of other content
+		if d, err = g.openTools(); err != nil || strings.HasPrefix(d.State, home) {
+			t.Errorf("the state for other content is %v, %v", d, err)
 		}
 	}
 }
