@@ -1,13 +1,11 @@
 package allowlist
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -89,12 +87,7 @@ func ReadApprovals(path string) (*Approvals, error) {
 // ParseApprovals reads the file's text.
 func ParseApprovals(path string, data []byte) (*Approvals, error) {
 	var a Approvals
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&a)
-	if _, more := dec.Token(); err == nil && !errors.Is(more, io.EOF) {
-		err = errors.New("there is more after its end")
-	}
+	err := decodeStrictly(data, &a)
 	if err == nil && a.Rules == nil {
 		err = errors.New(`"rules" is missing`)
 	}

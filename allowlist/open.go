@@ -86,7 +86,6 @@ func (c Config) openSnapshot(g *Gate, opts rules.Options, p *problems) bool {
 		p.blind(c.Trusted(path))
 	}
 	g.Rules, g.Escalate = set, escalate
-	g.reduced = &reduced{opts: opts, paths: c.RulePaths}
 	return true
 }
 

@@ -93,25 +93,9 @@ func (p *pattern) when() string {
 	parts := slices.SortedFunc(slices.Values(p.parts), func(a, b part) int { return cmp.Compare(a.field, b.field) })
 	var texts []string
 	for _, part := range parts {
-		texts = append(texts, fieldName(part.field)+" == "+quote(part.value))
+		texts = append(texts, rules.EventName(part.field)+" == "+quote(part.value))
 	}
 	return strings.Join(texts, " && ")
-}
-
-// fieldName writes a field as the rule language has it.
-func fieldName(name string) string {
-	for segment := range strings.SplitSeq(name, ".") {
-		for i, r := range segment {
-			letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_'
-			if !letter && (i == 0 || r < '0' || r > '9') {
-				return "event[" + quote(name) + "]"
-			}
-		}
-		if segment == "" {
-			return "event[" + quote(name) + "]"
-		}
-	}
-	return "event." + name
 }
 
 // quote writes a text as a constant of the rule language, and of YAML.
@@ -210,7 +194,7 @@ func (p *pattern) example(a *winnow.Alert, severity winnow.Severity) string {
 
 // yamlKey writes a field's name as the key of a test's alert, in quotes where it needs them.
 func yamlKey(name string) string {
-	if fieldName(name) == "event."+name && name != "true" && name != "false" && name != "null" {
+	if rules.EventName(name) == "event."+name && name != "true" && name != "false" && name != "null" {
 		return name
 	}
 	return quote(name)

@@ -59,19 +59,26 @@ func ReadSuspensions(path string) (*Suspensions, error) {
 // or foreign JSON file, or one with a slip of the pen, is not taken for an empty one.
 func ParseSuspensions(path string, data []byte) (*Suspensions, error) {
 	var s Suspensions
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&s)
-	if _, more := dec.Token(); err == nil && !errors.Is(more, io.EOF) {
-		err = errors.New("there is more after its end")
-	}
-	if err != nil {
+	if err := decodeStrictly(data, &s); err != nil {
 		return nil, fmt.Errorf("read suspensions: %s: %w", path, err)
 	}
 	if s.Rules == nil || s.Verdicts == nil {
 		return nil, fmt.Errorf("read suspensions: %s: \"rules\" or \"verdicts\" is missing", path)
 	}
 	return &s, nil
+}
+
+// decodeStrictly reads one JSON value with known keys, and nothing after it.
+func decodeStrictly(data []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+		return errors.New("there is more after its end")
+	}
+	return nil
 }
 
 // Encode returns the file's text.

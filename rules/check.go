@@ -103,11 +103,11 @@ func (c *checking) checkNames(r *Rule) {
 	}
 	for _, u := range cond.vendor {
 		c.warn("unknown-field", c.at(r, u, r.finding("if it is spelt right, add it to fields.csv",
-			"field %q is in no table of fields and in no test of the rule", eventName(u.field))))
+			"field %q is in no table of fields and in no test of the rule", EventName(u.field))))
 	}
 	for _, u := range cond.smells {
 		if c.control(r, u.field) == winnow.ControlAttacker {
-			c.warn("weak-reading", c.at(r, u, r.finding(smellHint(u.how), "%s over %s, which an attacker may set", u.how, eventName(u.field))))
+			c.warn("weak-reading", c.at(r, u, r.finding(smellHint(u.how), "%s over %s, which an attacker may set", u.how, EventName(u.field))))
 		}
 	}
 	for _, u := range cond.broad {

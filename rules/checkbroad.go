@@ -115,7 +115,7 @@ func (c *checking) trusts(r *Rule, f *form, search string, warning bool) bool {
 		return false
 	}
 	for i := range fields {
-		fields[i] = eventName(fields[i])
+		fields[i] = EventName(fields[i])
 	}
 	what := "the rule rests"
 	if slices.ContainsFunc(r.Fields(), func(name string) bool { return !attacker(name) }) {

@@ -205,7 +205,7 @@ func (c *checker) eventField(m *ast.MemberNode) (name string, at int, err error)
 	at = start(m)
 	if !c.knows(name) {
 		if near := c.near(name); near != "" {
-			return "", 0, fail(m, didYouMean(eventName(near)), "unknown field %q", eventName(name))
+			return "", 0, fail(m, didYouMean(EventName(near)), "unknown field %q", EventName(name))
 		}
 		c.vendor = append(c.vendor, fieldUse{field: name, at: at})
 	}

@@ -89,7 +89,7 @@ func (c *checker) identifier(n *ast.IdentifierNode) error {
 		return fail(n, "write "+n.Value+"(...)", "%s is a function", n.Value)
 	}
 	if c.knows(n.Value) {
-		return fail(n, didYouMean(eventName(n.Value)), "unknown name %q", n.Value)
+		return fail(n, didYouMean(EventName(n.Value)), "unknown name %q", n.Value)
 	}
 	return c.unknownName(n)
 }

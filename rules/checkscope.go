@@ -95,7 +95,7 @@ func (c *checking) checkThrottle(r *Rule) {
 		return
 	}
 	for i, name := range outside {
-		outside[i] = eventName(name)
+		outside[i] = EventName(name)
 	}
 	others := ""
 	if more > 0 {
@@ -184,13 +184,13 @@ func (c *checking) checkSeen(r *Rule) {
 		}
 		hint := ""
 		if near := nearest(f, maps.Keys(seen)); near != "" && present[f] == 0 {
-			hint = didYouMean(eventName(near))
+			hint = didYouMean(EventName(near))
 		}
-		before, _, found := strings.Cut(r.When, eventName(f))
+		before, _, found := strings.Cut(r.When, EventName(f))
 		if !found {
 			before = ""
 		}
 		c.warn("absent-field", c.at(r, fieldUse{at: utf8.RuneCountInString(before)}, r.finding(hint,
-			"%s absent in %d of %d alerts", eventName(f), alerts-present[f], alerts)))
+			"%s absent in %d of %d alerts", EventName(f), alerts-present[f], alerts)))
 	}
 }

@@ -32,7 +32,7 @@ func (s *slot) written() string {
 	if s.alert {
 		return "alert." + s.name
 	}
-	return eventName(s.name)
+	return EventName(s.name)
 }
 
 func (e *evaluation) has(i int) (Value, string) {

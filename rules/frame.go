@@ -92,12 +92,7 @@ func (fr *frame) load(i int) {
 		fr.vals[i] = values[0]
 		return
 	}
-	for _, v := range values {
-		if v != "" {
-			fr.vals[i] = v
-			break
-		}
-	}
+	fr.vals[i] = firstText(values)
 	if s.single && len(values) > 1 {
 		fr.loadPicks(i, values)
 	}

@@ -33,14 +33,14 @@ func listName(path string) (name string, isList bool, err error) {
 	if ext == ".json" {
 		name = strings.NewReplacer("-", "_", ".", "_").Replace(name) // as warning lists are called where they come from
 	}
-	if !isWord(name) {
+	if !IsWord(name) {
 		return name, true, fmt.Errorf("%q cannot be written as lists.NAME (use letters, digits and _ for the file's name)", name)
 	}
 	return name, true, nil
 }
 
-// isWord reports whether text can stand after the dot of event., alert. or lists.
-func isWord(text string) bool {
+// IsWord reports whether text can stand after the dot of event., alert. or lists.
+func IsWord(text string) bool {
 	for i, r := range text {
 		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 		if !letter && (i == 0 || r < '0' || r > '9') {

@@ -3,6 +3,7 @@ package rules
 import (
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
@@ -44,11 +45,16 @@ func (v *vocabulary) near(field string) string {
 	return nearest(field, names)
 }
 
-// eventName writes a field the way a condition does.
-func eventName(field string) string {
+// reserved are words of the language that cannot stand after a dot.
+var reserved = [...]string{
+	"and", "or", "not", "in", "matches", "contains", "startsWith", "endsWith", "true", "false", "nil", "let", "if", "else",
+}
+
+// EventName writes a field of the event the way a condition does.
+func EventName(field string) string {
 	for part := range strings.SplitSeq(field, ".") {
-		if !isWord(part) {
-			return `event["` + field + `"]`
+		if !IsWord(part) || slices.Contains(reserved[:], part) {
+			return "event[" + strconv.Quote(field) + "]"
 		}
 	}
 	return "event." + field

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/winnow-soc/winnow/rules"
 )
 
 // Lookup says how a lookup file is used.
@@ -25,7 +27,7 @@ type Lookup struct {
 func (im *Import) Lookup(file string, data []byte, l Lookup) {
 	at := origin{file, 1, "the lookup"}
 	rows, err := im.lookupRows(file, data, &l)
-	if err == nil && l.List != "" && !isWord(l.List) {
+	if err == nil && l.List != "" && !rules.IsWord(l.List) {
 		err = refuse("the name of the list cannot be written as lists.NAME (use letters, digits and _)")
 	}
 	if err == nil && len(rows) == 0 {
@@ -146,7 +148,7 @@ func listName(wanted, file string) string {
 		return wanted
 	}
 	name := strings.ReplaceAll(slug(60, file), "-", "_")
-	if !isWord(name) {
+	if !rules.IsWord(name) {
 		name = "list_" + name
 	}
 	return name

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/winnow-soc/winnow/rules"
 )
 
 // part is a condition on its way from another language to ours: only what both can say.
@@ -76,13 +78,13 @@ func (p *part) text() string {
 	case opPattern:
 		return p.subject() + " matches " + literal(p.expression())
 	case opRegexp:
-		return fieldName(p.field) + " matches " + literal(p.texts[0])
+		return rules.EventName(p.field) + " matches " + literal(p.texts[0])
 	}
 	return p.plainText()
 }
 
 func (p *part) plainText() string {
-	name := fieldName(p.field)
+	name := rules.EventName(p.field)
 	switch p.op {
 	case opCIDR:
 		return "cidr(" + name + ", [" + strings.Join(p.constants(), ", ") + "])"
@@ -125,9 +127,9 @@ func (p *part) each(op string) string {
 // subject is what is compared: the field, in small letters where case does not count.
 func (p *part) subject() string {
 	if p.exact {
-		return fieldName(p.field)
+		return rules.EventName(p.field)
 	}
-	return "lower(" + fieldName(p.field) + ")"
+	return "lower(" + rules.EventName(p.field) + ")"
 }
 
 // constants are the texts in our notation, in small letters like the subject.
@@ -144,32 +146,6 @@ func (p *part) fold(text string) string {
 		return text
 	}
 	return strings.ToLower(text)
-}
-
-// reserved are words of the language that cannot stand after a dot.
-var reserved = map[string]bool{
-	"and": true, "or": true, "not": true, "in": true, "matches": true, "contains": true, "startsWith": true, "endsWith": true,
-	"true": true, "false": true, "nil": true, "let": true, "if": true, "else": true,
-}
-
-// fieldName writes a field of the event.
-func fieldName(field string) string {
-	for word := range strings.SplitSeq(field, ".") {
-		if !isWord(word) || reserved[word] {
-			return "event[" + strconv.Quote(field) + "]"
-		}
-	}
-	return "event." + field
-}
-
-func isWord(text string) bool {
-	for i, r := range text {
-		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			return false
-		}
-	}
-	return text != ""
 }
 
 // literal writes a text constant: between backticks where that saves escapes.

@@ -156,13 +156,11 @@ func (g *globals) proveContent(m *manifest) error {
 		e.Warning = false
 		problems = append(problems, e)
 	}
-	wrong := 0
-	for _, p := range problems {
-		if !p.Warning {
-			wrong++
-			fmt.Fprintln(g.err, plain(p.Detail()))
-		}
+	broken := errorsAmong(problems)
+	for _, p := range broken {
+		fmt.Fprintln(g.err, plain(p.Detail()))
 	}
+	wrong := len(broken)
 	for _, t := range set.Test(allowlist.Decide) {
 		if !t.OK {
 			wrong++

@@ -15,12 +15,7 @@ func (g *globals) printProblems(problems []*rules.Error, good int) error {
 	if err := g.problems(problems); err != nil {
 		return err
 	}
-	wrong := 0
-	for _, p := range problems {
-		if !p.Warning {
-			wrong++
-		}
-	}
+	wrong := len(errorsAmong(problems))
 	warnings := things(len(problems)-wrong, "warning", "warnings")
 	if wrong > 0 {
 		return failed("%s and %s; %s good", things(wrong, "error", "errors"), warnings, things(good, "rule is", "rules are"))
@@ -51,6 +46,16 @@ func (g *globals) problems(problems []*rules.Error) error {
 		}
 	}
 	return nil
+}
+
+// errorsAmong leaves the warnings out.
+func errorsAmong(problems []*rules.Error) (wrong []*rules.Error) {
+	for _, p := range problems {
+		if !p.Warning {
+			wrong = append(wrong, p)
+		}
+	}
+	return wrong
 }
 
 // level is the word for how bad it is, in every format.

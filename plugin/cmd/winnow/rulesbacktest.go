@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,16 +91,11 @@ func (g *globals) rulesBacktest(ctx context.Context, paths []string, f *backtest
 
 // backtestVerdict is the exit code: what could not be read was not tried, so it proves nothing.
 func backtestVerdict(b *allowlist.Backtest, problems []*rules.Error) error {
-	var broken []error
-	for _, p := range problems {
-		if !p.Warning {
-			broken = append(broken, errors.New(p.Detail()))
-		}
-	}
+	broken := errorsAmong(problems)
 	hidden := len(b.Hidden) + b.HiddenMore
 	switch {
 	case len(broken) > 0:
-		return &exitError{exitFailed, fmt.Errorf("some rules could not be read, and were not tried:\n%w", errors.Join(broken...)), nil}
+		return &exitError{exitFailed, fmt.Errorf("some rules could not be read, and were not tried:\n%w", details(broken)), nil}
 	case hidden > 0:
 		return failed("%s would have been dropped", things(hidden, "true positive", "true positives"))
 	}

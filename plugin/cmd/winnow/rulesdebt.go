@@ -64,10 +64,8 @@ func (g *globals) rulesDebt(ctx context.Context, f *debtFlags) error {
 	if o.Past, err = g.pastOf(ctx, set); err != nil {
 		return err
 	}
-	for _, p := range problems {
-		if !p.Warning {
-			g.note("warning: %s", plain(p.Error()))
-		}
+	for _, p := range errorsAmong(problems) {
+		g.note("warning: %s", plain(p.Error()))
 	}
 	found := allowlist.FindDebt(o)
 	if err := g.printDebt(found, &o); err != nil {

@@ -43,12 +43,7 @@ func (g *globals) rulesTest(paths []string) error {
 		return err
 	}
 	results := set.Test(allowlist.Decide)
-	var broken []*rules.Error
-	for _, p := range problems {
-		if !p.Warning {
-			broken = append(broken, p)
-		}
-	}
+	broken := errorsAmong(problems)
 	if err := g.printTests(results, broken); err != nil {
 		return err
 	}
