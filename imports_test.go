@@ -22,6 +22,12 @@ var mayImport = map[string]string{
 	"allowlist":                "rules cache",
 	"llm":                      "",
 	"llm/offline":              "llm",
+	"llm/chat":                 "llm llm/prices llm/redact",
+	"llm/openai":               "llm/chat llm/prices",
+	"llm/anthropic":            "llm/chat llm/prices",
+	"llm/llmtest":              "llm/prices",
+	"llm/redact":               "",
+	"llm/knowledge":            "llm",
 	"llm/prices":               "",
 	"plugin/conf":              "",
 	"plugin/stash":             "",
@@ -41,7 +47,7 @@ var mayImport = map[string]string{
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction",
 	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/conf plugin/intake plugin/ledger plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
-		"allowlist cache rules rules/importer llm llm/offline llm/prices packaging/demo",
+		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 
 // onlyImporter names the one package that may import a library.

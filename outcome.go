@@ -33,6 +33,8 @@ const (
 	ReasonTaint       Reason = "taint"         // the alert's text tries to steer whoever reads it
 	ReasonBadAnswer   Reason = "bad_answer"    // an analyst's answer was not of the agreed form
 	ReasonEvidence    Reason = "evidence"      // cited evidence is not in the alert
+	ReasonUnseen      Reason = "unseen"        // believed benign by a model that did not see the alert in full
+	ReasonNoBudget    Reason = "no_budget"     // no money was left to ask a model
 	ReasonOpenCase    Reason = "open_case"     // repeats an alert whose case is still open
 	ReasonOffline     Reason = "offline_limit" // above the severity that offline analysts may close
 	ReasonPerson      Reason = "person"        // a person decided

@@ -44,10 +44,13 @@ func (r *run) guardTaint() {
 	}
 }
 
-// guardSeenInFull is G5: what was cut off may be what matters.
+// guardSeenInFull is G5: what was cut off, or kept from a model, may be what matters.
 func (r *run) guardSeenInFull() {
 	if len(r.c.Cut) > 0 {
-		r.object("G5", winnow.ReasonUndecidable, "too long to be seen in full: "+strings.Join(r.c.Cut, ", "))
+		r.object("G5", winnow.ReasonUnseen, "too long to be seen in full: "+strings.Join(r.c.Cut, ", "))
+	}
+	if len(r.withheld) > 0 {
+		r.object("G5", winnow.ReasonUnseen, "withheld from a model: "+strings.Join(r.withheld, ", "))
 	}
 }
 

@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/winnow-soc/winnow"
 )
@@ -39,10 +40,17 @@ type Question struct {
 	Case  *Case
 }
 
-// Answer is what came back: JSON that nobody has checked yet, and what the call used.
+// Answer is what came back: JSON that nobody has checked yet, what it cost, and what the guards
+// must know of how it was made. Offline analysts see every field and fill in JSON only.
 type Answer struct {
-	JSON  []byte
-	Usage Usage
+	JSON   []byte
+	Usage  Usage  // of every attempt, repair and step that led here, failed ones too
+	Model  string // who answered in the end, where that is not [Model.Name]: a fallback
+	Prompt string // version of the prompt, like "sha256:..."; "" for none
+
+	Withheld []string // fields that were not shown, neither volatile nor irrelevant (G5)
+	Cut      []string // fields whose values were cut (G5)
+	Taint    []string // signs found in the answer or in what tools brought: the tripwire, say (G4, G5)
 }
 
 // Usage counts what answers cost. It is zero for offline analysts.
@@ -71,13 +79,32 @@ func (u Usage) cost() winnow.Cost {
 	}
 }
 
-// Call is one question put to one model, for the ledger.
+// Call is one question put to one model, for the ledger, and the answer with which the decision can
+// be replayed.
 type Call struct {
-	Task  Task
-	Agent string // "" outside the panel
-	Model string
-	Usage Usage
+	Task   Task   `json:"task"`
+	Agent  string `json:"agent"` // "" outside the panel
+	Model  string `json:"model"`
+	Usage  Usage  `json:"usage"`
+	Answer Answer `json:"answer"`
+	Failed string `json:"failed"` // why there was no answer, "" when there was one
 }
+
+// UnavailableError says that a model cannot be asked now, and that this is nothing about the alert:
+// the provider is down, or its limits are reached. The alert waits, and no try of it is counted.
+type UnavailableError struct {
+	Model string
+	Until time.Time // earliest time at which another try makes sense; zero: unknown
+	Cause error
+}
+
+// Error names the model and the cause. It carries no text of an alert.
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("model %s is unavailable: %v", e.Model, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *UnavailableError) Unwrap() error { return e.Cause }
 
 // AnswerError says that an answer was not of the agreed form (guard G3). The answer is not used.
 type AnswerError struct {

@@ -132,6 +132,7 @@ func (r *run) vote(ctx context.Context) error {
 	var failed error
 	for i := range seats {
 		r.calls = append(r.calls, seats[i].run.calls...)
+		r.note(&Answer{Withheld: seats[i].run.withheld, Cut: seats[i].run.c.Cut, Taint: seats[i].run.c.Taint})
 		r.objections = append(r.objections, seats[i].run.objections...)
 		failed = errors.Join(failed, seats[i].err)
 		r.c.Votes = append(r.c.Votes, seats[i].vote)

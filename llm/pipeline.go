@@ -1,9 +1,11 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/winnow-soc/winnow"
 )
@@ -68,6 +70,7 @@ type run struct {
 	source     winnow.Source
 	calls      []Call
 	objections []Objection
+	withheld   []string // fields that a model which was asked did not see
 	failed     error
 }
 
@@ -136,11 +139,32 @@ func (r *run) decided(m Model) {
 	}
 }
 
+// note takes up what the guards must know of how an answer was made.
+func (r *run) note(a *Answer) {
+	r.withheld = union(r.withheld, a.Withheld)
+	r.c.Cut = union(r.c.Cut, a.Cut)
+	r.c.Taint = union(r.c.Taint, a.Taint)
+}
+
+func union(list, more []string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // ask puts one question and decodes the answer into out. An answer of another form is an
 // objection and leaves out as it was; the error is for no answer at all.
 func ask[T any, P answer[T]](ctx context.Context, r *run, m Model, q Question, out P) error {
 	reply, err := m.Answer(ctx, q)
-	r.calls = append(r.calls, Call{Task: q.Task, Agent: q.Agent, Model: m.Name(), Usage: reply.Usage})
+	call := Call{Task: q.Task, Agent: q.Agent, Model: cmp.Or(reply.Model, m.Name()), Usage: reply.Usage, Answer: reply}
+	if err != nil {
+		call.Failed = err.Error()
+	}
+	r.calls = append(r.calls, call)
+	r.note(&reply)
 	if err != nil {
 		return fmt.Errorf("%s: ask %s: %w", q.Task, m.Name(), err)
 	}

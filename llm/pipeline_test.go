@@ -60,7 +60,7 @@ func TestWhatSpeaksAgainstClosing(t *testing.T) {
 		{"taint of the caller", winnow.SourceModel, func(in *Input, _ *script) { in.Taint = []string{"foreign_id"} }, winnow.ReasonTaint},
 		{"cut value", winnow.SourceModel, func(in *Input, _ *script) {
 			in.Alert.Fields["message"] = []string{strings.Repeat("x", maxScanValue+1)}
-		}, winnow.ReasonUndecidable},
+		}, winnow.ReasonUnseen},
 		{"uncalibrated", winnow.SourceModel, func(in *Input, _ *script) { in.Policy.TrustUncalibrated = false }, winnow.ReasonConfidence},
 		{"unsure", winnow.SourceModel, func(_ *Input, s *script) {
 			s.answers["classify"] = strings.Replace(s.answers["classify"], "95", "84", 1)

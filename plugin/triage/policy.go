@@ -44,7 +44,7 @@ func raise(a *winnow.Alert, reason winnow.Reason, p conf.Policy) (winnow.State, 
 func objection(an *llm.Analysis) winnow.Reason {
 	for _, r := range []winnow.Reason{
 		winnow.ReasonTaint, winnow.ReasonBadAnswer, winnow.ReasonEvidence, winnow.ReasonSplitVote,
-		winnow.ReasonNoFact, winnow.ReasonConfidence, winnow.ReasonOffline,
+		winnow.ReasonUnseen, winnow.ReasonNoFact, winnow.ReasonConfidence, winnow.ReasonOffline,
 	} {
 		if an.Objected(r) && (an.Verdict.Disposition.Benign() || r == winnow.ReasonTaint || r == winnow.ReasonSplitVote) {
 			return r
