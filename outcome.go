@@ -34,6 +34,12 @@ const (
 	ReasonBadAnswer   Reason = "bad_answer"    // an analyst's answer was not of the agreed form
 	ReasonEvidence    Reason = "evidence"      // cited evidence is not in the alert
 	ReasonUnseen      Reason = "unseen"        // believed benign by a model that did not see the alert in full
+	ReasonRefused     Reason = "model_refused" // the model would not answer
+	ReasonFiltered    Reason = "model_filter"  // the provider's content filter took question or answer
+	ReasonAnswerCut   Reason = "answer_cut"    // the answer was longer than the model may write
+	ReasonNoAnswer    Reason = "empty_answer"  // the answer was empty
+	ReasonToolLoop    Reason = "tool_loop"     // the model asked for look-ups and did not come to an answer
+	ReasonDataClass   Reason = "data_class"    // no configured model may see data of this class
 	ReasonNoBudget    Reason = "no_budget"     // no money was left to ask a model
 	ReasonOpenCase    Reason = "open_case"     // repeats an alert whose case is still open
 	ReasonOffline     Reason = "offline_limit" // above the severity that offline analysts may close

@@ -46,7 +46,11 @@ func (c *Classification) check(k *checker) {
 // band, where the panel is asked.
 func (r *run) classify(ctx context.Context) (settled bool, err error) {
 	before := len(r.objections)
-	err = ask(ctx, r, r.p.o.Classify, Question{Task: TaskClassify, Case: &r.c}, &r.c.Classification)
+	if r.combined() {
+		err = r.judge(ctx)
+	} else {
+		err = ask(ctx, r, r.p.o.Classify, Question{Task: TaskClassify, Case: &r.c}, &r.c.Classification)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -55,4 +59,29 @@ func (r *run) classify(ctx context.Context) (settled bool, err error) {
 	r.judgement = judgement{cl.Disposition.Disposition(), cl.Confidence, cl.Case}
 	refused := len(r.objections) > before // a bad answer is no judgement: the panel gives one
 	return !refused && !r.p.o.Panel.disputed(r.judgement), nil
+}
+
+// Judgement is correlation and classification in one answer.
+type Judgement struct {
+	Correlation
+	Classification
+}
+
+func (j *Judgement) check(k *checker) {
+	j.Correlation.check(k)
+	j.Classification.check(k)
+}
+
+func (r *run) combined() bool {
+	return r.p.o.Combine && r.p.o.Classify.Source() == winnow.SourceModel
+}
+
+// judge asks for correlation and classification at once.
+func (r *run) judge(ctx context.Context) error {
+	var j Judgement
+	if err := ask(ctx, r, r.p.o.Classify, Question{Task: TaskCorrelateClassify, Case: &r.c}, &j); err != nil {
+		return err
+	}
+	r.c.Correlation, r.c.Classification = j.Correlation, j.Classification
+	return nil
 }

@@ -42,7 +42,10 @@ func (c *Correlation) check(k *checker) {
 	k.statements("signals", c.Signals)
 }
 
-// correlate is the second stage.
+// correlate is the second stage, unless it is one call with the third.
 func (r *run) correlate(ctx context.Context) (settled bool, err error) {
+	if r.combined() {
+		return false, nil
+	}
 	return false, ask(ctx, r, r.p.o.Correlate, Question{Task: TaskCorrelate, Case: &r.c}, &r.c.Correlation)
 }

@@ -30,6 +30,9 @@ const (
 	TaskClassify   Task = "classify"   // answered with [Classification]
 	TaskVote       Task = "vote"       // answered with [Ballot]
 	TaskCoordinate Task = "coordinate" // answered with [Resolution]
+
+	// TaskCorrelateClassify is both in one call, answered with [Judgement].
+	TaskCorrelateClassify Task = "correlate_classify"
 )
 
 // Question is one call: a task, the panel's agent it is put to (for votes), and all that is
@@ -38,6 +41,10 @@ type Question struct {
 	Task  Task
 	Agent string
 	Case  *Case
+
+	// Check holds an answer against the agreed form, as the pipeline will, so that a model can be asked
+	// to mend it. It changes nothing. Nil: nobody checks before the end.
+	Check func(answer []byte) error
 }
 
 // Answer is what came back: JSON that nobody has checked yet, what it cost, and what the guards
@@ -106,6 +113,28 @@ func (e *UnavailableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
+// DeclinedError says that a model gave no usable answer, and that asking again would not help: it
+// refused, its answer was cut or empty, or the alert may not be sent to it. The alert goes to a person.
+type DeclinedError struct {
+	Task   Task
+	Agent  string
+	Model  string
+	Reason winnow.Reason
+	Detail string // never text of the alert or of the answer
+}
+
+// Error names the task, the model and the reason.
+func (e *DeclinedError) Error() string {
+	return fmt.Sprintf("%s answer of %s: %s: %s", e.Task, who(e.Model, e.Agent), e.Reason, e.Detail)
+}
+
+func who(model, agent string) string {
+	if agent != "" {
+		return model + "/" + agent
+	}
+	return model
+}
+
 // AnswerError says that an answer was not of the agreed form (guard G3). The answer is not used.
 type AnswerError struct {
 	Task    Task
@@ -116,11 +145,7 @@ type AnswerError struct {
 
 // Error names the task, the model and the first thing wrong with the answer.
 func (e *AnswerError) Error() string {
-	who := e.Model
-	if e.Agent != "" {
-		who += "/" + e.Agent
-	}
-	return fmt.Sprintf("%s answer of %s: %s", e.Task, who, e.Problem)
+	return fmt.Sprintf("%s answer of %s: %s", e.Task, who(e.Model, e.Agent), e.Problem)
 }
 
 // Lists looks values up in named value lists. An error (no such list, a list not to be trusted)

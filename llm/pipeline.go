@@ -10,12 +10,19 @@ import (
 	"github.com/winnow-soc/winnow"
 )
 
-// Options say which models a pipeline asks, and what it knows. All but Facts are required.
+// Options say which models a pipeline asks, and what it knows. All but Facts, First and Combine are
+// required.
 type Options struct {
 	Enrich, Correlate, Classify Model
 	Panel                       Panel
 	Catalogue                   *Catalogue
 	Facts                       *Facts // nil: there are no benign facts, so nothing can be closed that needs one
+
+	// First is asked before the models: analysts that cost nothing. What they may close needs no model.
+	First *Pipeline
+
+	// Combine puts correlation and classification into one call of Classify, where that is a language model.
+	Combine bool
 }
 
 // Policy holds the numbers that the guards compare with. The zero value closes nothing.
@@ -94,6 +101,11 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 	if in.Alert == nil {
 		return Analysis{}, errors.New("analyse: no alert")
 	}
+	if p.o.First != nil {
+		if first, err := p.o.First.Analyse(ctx, in); err != nil || first.Closable() {
+			return first, err
+		}
+	}
 	r := &run{p: p, in: in, c: Case{Alert: in.Alert, Fields: in.Fields, Lists: in.Lists}}
 	r.observe()
 	for _, s := range stages {
@@ -158,6 +170,10 @@ func union(list, more []string) []string {
 // ask puts one question and decodes the answer into out. An answer of another form is an
 // objection and leaves out as it was; the error is for no answer at all.
 func ask[T any, P answer[T]](ctx context.Context, r *run, m Model, q Question, out P) error {
+	q.Check = func(data []byte) error {
+		var v T
+		return decode(q, m, data, r.p.o.Catalogue, P(&v))
+	}
 	reply, err := m.Answer(ctx, q)
 	call := Call{Task: q.Task, Agent: q.Agent, Model: cmp.Or(reply.Model, m.Name()), Usage: reply.Usage, Answer: reply}
 	if err != nil {
@@ -165,6 +181,10 @@ func ask[T any, P answer[T]](ctx context.Context, r *run, m Model, q Question, o
 	}
 	r.calls = append(r.calls, call)
 	r.note(&reply)
+	if declined, ok := errors.AsType[*DeclinedError](err); ok {
+		r.object("G3", declined.Reason, err.Error())
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%s: ask %s: %w", q.Task, m.Name(), err)
 	}

@@ -40,13 +40,21 @@ func raise(a *winnow.Alert, reason winnow.Reason, p conf.Policy) (winnow.State, 
 	return winnow.StateInReview, reason
 }
 
-// objection picks the reason that says most about why an alert was not closed.
+// objection picks the reason that says most about why an alert was not closed. Those at the front say
+// it of any verdict, the others only of one that would have closed.
 func objection(an *llm.Analysis) winnow.Reason {
 	for _, r := range []winnow.Reason{
-		winnow.ReasonTaint, winnow.ReasonBadAnswer, winnow.ReasonEvidence, winnow.ReasonSplitVote,
-		winnow.ReasonUnseen, winnow.ReasonNoFact, winnow.ReasonConfidence, winnow.ReasonOffline,
+		winnow.ReasonTaint, winnow.ReasonSplitVote, winnow.ReasonNoBudget, winnow.ReasonDataClass, winnow.ReasonRefused,
+		winnow.ReasonFiltered, winnow.ReasonAnswerCut, winnow.ReasonNoAnswer, winnow.ReasonToolLoop,
 	} {
-		if an.Objected(r) && (an.Verdict.Disposition.Benign() || r == winnow.ReasonTaint || r == winnow.ReasonSplitVote) {
+		if an.Objected(r) {
+			return r
+		}
+	}
+	for _, r := range []winnow.Reason{
+		winnow.ReasonBadAnswer, winnow.ReasonEvidence, winnow.ReasonUnseen, winnow.ReasonNoFact, winnow.ReasonConfidence, winnow.ReasonOffline,
+	} {
+		if an.Objected(r) && (an.Verdict.Disposition.Benign() || r == winnow.ReasonBadAnswer && an.Verdict.Source == winnow.SourceModel) {
 			return r
 		}
 	}
