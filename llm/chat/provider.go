@@ -16,6 +16,31 @@ type Provider interface {
 	Complete(ctx context.Context, r *Request) (*Reply, error)
 }
 
+// BatchProvider answers many requests together, later and cheaper. Safe for concurrent use.
+type BatchProvider interface {
+	Provider
+	// SubmitBatch hands requests over, each with an ID of its own, and returns the provider's name for
+	// the batch. After an error with Sent the batch may exist all the same.
+	SubmitBatch(ctx context.Context, requests []*Request) (id string, err error)
+	// Batch tells how far a batch is. Replies and errors are by the ID of their request, and complete
+	// once the state is not [BatchRunning]; a request that is then in neither was not answered.
+	Batch(ctx context.Context, id string) (state BatchState, done map[string]*Reply, failed map[string]*Error, err error)
+	// CancelBatch asks the provider to end a batch. What was answered by then is billed, and stays.
+	CancelBatch(ctx context.Context, id string) error
+}
+
+// BatchState says how far a batch is.
+type BatchState string
+
+// The states of a batch.
+const (
+	BatchRunning  BatchState = "running"
+	BatchDone     BatchState = "done"
+	BatchFailed   BatchState = "failed"   // the provider refused it: nothing in it was answered
+	BatchExpired  BatchState = "expired"  // its time was over: what is done is done
+	BatchCanceled BatchState = "canceled" // likewise
+)
+
 // Request is one request. What is the same for every alert comes first (Tools, System), so that
 // providers can keep it in their caches; an adapter marks the end of System as a cache breakpoint
 // where its provider wants that said.
@@ -24,10 +49,22 @@ type Request struct {
 	System   string
 	Messages []Message
 	Tools    []ToolSpec
-	Schema   *Schema // the form of the answer, nil for free text
+	Schema   *Schema // what the answer looks like, nil for free text
+	Form     Form    // how the provider is asked to hold the answer to Schema
 
 	MaxOutput int64 // tokens, above 0: bounds what the call can cost
 }
+
+// Form is how a provider is asked to keep an answer in the form of its schema. Whatever it promises,
+// the answer is checked.
+type Form string
+
+// The forms. Those that know less are for servers that know less.
+const (
+	FormStrict Form = "strict" // the provider holds the answer to the schema; also the meaning of ""
+	FormJSON   Form = "json"   // the provider sees to it that the answer is some JSON object
+	FormText   Form = "text"   // only the prompt asks for it
+)
 
 // Schema is the JSON Schema of an answer, within the strict subset.
 type Schema struct {
