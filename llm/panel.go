@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/winnow-soc/winnow"
@@ -115,42 +116,106 @@ func (r *run) panel(ctx context.Context) (settled bool, err error) {
 	return true, nil
 }
 
-// vote asks all agents at once. None sees another's vote. A vote of the wrong form abstains.
+// vote asks the agents: first those that are free, then, while their votes leave the decision open, those of
+// paid models, all at once. None sees another's vote. A vote of the wrong form abstains, as does an agent
+// that gives no answer: then nothing is closed, for what it would have said is not known.
 func (r *run) vote(ctx context.Context) error {
 	agents := r.p.o.Panel.Agents
 	seats := make([]seat, len(agents))
 	blind := r.c.blind()
-	var wg sync.WaitGroup
+	var paid []int
 	for i, a := range agents {
-		if a.Model.Source() == winnow.SourceOffline {
-			seats[i].fill(ctx, r, a, blind) // waits for nothing, so a goroutine costs more than it saves
+		if a.Model.Source() == winnow.SourceModel {
+			paid = append(paid, i)
 			continue
 		}
-		wg.Go(func() { seats[i].fill(ctx, r, a, blind) })
+		seats[i].fill(ctx, r, a, blind) // waits for nothing, so a goroutine costs more than it saves
+	}
+	var wg sync.WaitGroup
+	if r.panelDecided(seats, paid) {
+		for _, i := range paid {
+			seats[i].vote = winnow.Vote{Agent: agents[i].Name, Vote: winnow.VoteAbstain, Reason: VoteNotAsked}
+		}
+	} else {
+		for _, i := range paid {
+			wg.Go(func() { seats[i].fill(ctx, r, agents[i], blind) })
+		}
 	}
 	wg.Wait()
+	for i := range seats {
+		r.takeSeat(&seats[i], agents[i])
+	}
+	return r.enoughVotes(seats)
+}
+
+// VoteNotAsked is the reason of a vote that was not asked for: those before it had settled that a person
+// looks, and what the panel believes.
+const VoteNotAsked = "not asked: the votes before it had settled the decision"
+
+// VoteMissing begins the reason of a vote that an agent could not give.
+const VoteMissing = "no answer: "
+
+// panelDecided reports whether the votes of the free agents leave the paid ones nothing to decide.
+func (r *run) panelDecided(seats []seat, paid []int) bool {
+	agents := r.p.o.Panel.Agents
+	var votes sums
+	waiting := 0.0
+	for i := range seats {
+		if slices.Contains(paid, i) {
+			waiting += agents[i].Weight
+			continue
+		}
+		votes.add(&r.c, seats[i].vote, agents[i].Weight)
+	}
+	return votes.decided(waiting, len(paid))
+}
+
+// takeSeat takes up what became of one agent's vote.
+func (r *run) takeSeat(s *seat, a Agent) {
+	r.calls = append(r.calls, s.run.calls...)
+	r.note(&Answer{Withheld: s.run.withheld, Cut: s.run.c.Cut, Taint: s.run.c.Taint})
+	r.objections = append(r.objections, s.run.objections...)
+	if s.err != nil {
+		r.object("G8", winnow.ReasonUndecidable, "the vote of "+a.Name+" is missing: "+s.err.Error())
+	}
+	r.c.Votes = append(r.c.Votes, s.vote)
+	if s.asked {
+		r.decided(a.Model)
+	}
+}
+
+// enoughVotes fails the panel when so many agents gave no answer that the others make no quorum, and none of
+// them voiced concern. Then another try may help, and no person is asked for what an outage left open.
+func (r *run) enoughVotes(seats []seat) error {
+	answered, concern := 0, false
 	var failed error
 	for i := range seats {
-		r.calls = append(r.calls, seats[i].run.calls...)
-		r.note(&Answer{Withheld: seats[i].run.withheld, Cut: seats[i].run.c.Cut, Taint: seats[i].run.c.Taint})
-		r.objections = append(r.objections, seats[i].run.objections...)
+		if seats[i].err == nil {
+			answered++
+		}
+		concern = concern || seats[i].vote.Vote == winnow.VoteSuspicious || seats[i].vote.Vote == winnow.VoteMalicious
 		failed = errors.Join(failed, seats[i].err)
-		r.c.Votes = append(r.c.Votes, seats[i].vote)
-		r.decided(agents[i].Model)
+	}
+	if answered >= quorum || concern {
+		return nil
 	}
 	return failed
 }
 
 // seat is where one agent's answer lands, apart from the others.
 type seat struct {
-	run  run
-	vote winnow.Vote
-	err  error
+	run   run
+	vote  winnow.Vote
+	asked bool
+	err   error
 }
 
 func (s *seat) fill(ctx context.Context, r *run, a Agent, blind *Case) {
-	s.run.p = r.p
+	s.run.p, s.asked = r.p, true
 	b := Ballot{Vote: winnow.VoteAbstain}
 	s.err = ask(ctx, &s.run, a.Model, Question{Task: TaskVote, Agent: a.Name, Case: blind}, &b)
+	if s.err != nil {
+		b = Ballot{Vote: winnow.VoteAbstain, Reason: clip(VoteMissing+s.err.Error(), maxTextRunes)}
+	}
 	s.vote = winnow.Vote{Agent: a.Name, Vote: b.Vote, Confidence: b.Confidence, Reason: b.Reason, Fields: b.Fields}
 }

@@ -17,31 +17,59 @@ type count struct {
 // tally adds the votes up: each counts its confidence times the agent's weight. Ties, too few
 // votes and mere suspicion leave the case undetermined, which is for a person.
 func tally(c *Case, agents []Agent) count {
-	var safe, suspicious, malicious side
-	out := count{}
+	var s sums
 	for i, v := range c.Votes {
-		w := agents[i].Weight
-		switch v.Vote {
-		case winnow.VoteSafe:
-			safe.add(v, w)
-		case winnow.VoteSuspicious:
-			suspicious.add(v, w)
-		case winnow.VoteMalicious:
-			malicious.add(v, w)
-			out.maliciousFromTrusted = out.maliciousFromTrusted || c.AllTrusted(v.Fields)
-		}
+		s.add(c, v, agents[i].Weight)
 	}
-	concern := suspicious.sum + malicious.sum
-	total := safe.sum + concern
-	out.split = safe.votes > 0 && suspicious.votes+malicious.votes > 0
+	return s.count()
+}
+
+// sums are the votes of each side.
+type sums struct {
+	safe, suspicious, malicious side
+	maliciousFromTrusted        bool
+}
+
+func (s *sums) add(c *Case, v winnow.Vote, weight float64) {
+	switch v.Vote {
+	case winnow.VoteSafe:
+		s.safe.add(v, weight)
+	case winnow.VoteSuspicious:
+		s.suspicious.add(v, weight)
+	case winnow.VoteMalicious:
+		s.malicious.add(v, weight)
+		s.maliciousFromTrusted = s.maliciousFromTrusted || c.AllTrusted(v.Fields)
+	}
+}
+
+func (s *sums) concern() float64 { return s.suspicious.sum + s.malicious.sum }
+
+func (s *sums) count() count {
+	concern := s.concern()
+	total := s.safe.sum + concern
+	out := count{maliciousFromTrusted: s.maliciousFromTrusted}
+	out.split = s.safe.votes > 0 && s.suspicious.votes+s.malicious.votes > 0
 	switch {
 	case total == 0:
-	case malicious.sum > 0 && concern > safe.sum && malicious.sum >= suspicious.sum:
-		out.disposition, out.confidence = winnow.TruePositive, malicious.confidence(total)
-	case safe.sum > concern && safe.votes >= quorum && !out.maliciousFromTrusted:
-		out.disposition, out.confidence = winnow.BenignPositive, safe.confidence(total)
+	case s.malicious.sum > 0 && concern > s.safe.sum && s.malicious.sum >= s.suspicious.sum:
+		out.disposition, out.confidence = winnow.TruePositive, s.malicious.confidence(total)
+	case s.safe.sum > concern && s.safe.votes >= quorum && !s.maliciousFromTrusted:
+		out.disposition, out.confidence = winnow.BenignPositive, s.safe.confidence(total)
 	}
 	return out
+}
+
+// decided reports whether the votes so far settle what the panel believes, whatever agents of this weight
+// that have not voted yet would say, and it is nothing that closes. A benign decision is never settled early:
+// a malicious vote must always be able to come.
+func (s *sums) decided(waiting float64, agents int) bool {
+	rest, concern := waiting*100, s.concern() // confidence is at most 100
+	if s.malicious.sum > 0 && concern > s.safe.sum+rest && s.malicious.sum >= s.suspicious.sum+rest {
+		return true // real
+	}
+	mayBeReal := concern+rest > s.safe.sum && s.malicious.sum+rest >= s.suspicious.sum
+	mayBeBenign := s.safe.sum+rest > concern && s.safe.votes+agents >= quorum && !s.maliciousFromTrusted
+	return !mayBeReal && !mayBeBenign
 }
 
 // side adds up the votes of one kind.

@@ -84,7 +84,14 @@ func TestPanelOnDisputedCases(t *testing.T) {
 		{"safe without a field", func(s *script) {
 			s.answers["vote/intel"] = `{"vote":"SAFE","confidence":90,"reason":"sure","fields":[]}`
 		}, winnow.BenignPositive, winnow.ReasonBadAnswer},
-		{"an agent fails", func(s *script) { s.errs = map[string]error{"vote/intel": errNoList} }, winnow.Undetermined, winnow.ReasonUndecidable},
+		{"an agent fails", func(s *script) { s.errs = map[string]error{"vote/intel": errNoList} }, winnow.BenignPositive, winnow.ReasonUndecidable},
+		{"two agents fail", func(s *script) {
+			s.errs = map[string]error{"vote/intel": errNoList, "vote/network": errNoList}
+		}, winnow.Undetermined, winnow.ReasonUndecidable},
+		{"two agents fail, one is concerned", func(s *script) {
+			s.errs = map[string]error{"vote/intel": errNoList, "vote/network": errNoList}
+			s.answers["vote/identity"] = `{"vote":"MALICIOUS","confidence":90,"reason":"bad","fields":["message"]}`
+		}, winnow.TruePositive, winnow.ReasonUndecidable},
 		{"the coordinator fails", func(s *script) { s.errs = map[string]error{"coordinate": errNoList} }, winnow.Undetermined, winnow.ReasonUndecidable},
 	}
 	for _, tt := range tests {
