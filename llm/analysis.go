@@ -44,7 +44,7 @@ func (a Analysis) Objected(reason winnow.Reason) bool {
 func (r *run) analysis() Analysis {
 	var used Usage
 	for _, c := range r.calls {
-		used.add(c.Usage)
+		used.Add(c.Usage)
 	}
 	return Analysis{
 		Verdict: r.verdict(), Enrichment: r.c.Enrichment, Correlation: r.c.Correlation,

@@ -70,7 +70,8 @@ type Usage struct {
 	Unpriced     int // calls whose model has no price; they are not in Price
 }
 
-func (u *Usage) add(v Usage) {
+// Add adds what another call used.
+func (u *Usage) Add(v Usage) {
 	u.Calls += v.Calls
 	u.InputTokens += v.InputTokens
 	u.CachedTokens += v.CachedTokens

@@ -31,6 +31,16 @@ func Scan(a *winnow.Alert, t *winnow.FieldTable) (taint, cut []string) {
 	return s.taint, s.cut
 }
 
+// ScanText scans one text that is no field of an alert, under the name of where it comes from.
+func ScanText(from, text string) (taint []string) {
+	a := &winnow.Alert{Fields: winnow.Fields{from: {text}}}
+	taint, cut := Scan(a, nil)
+	if len(cut) > 0 {
+		taint = append(taint, "unscanned:"+from)
+	}
+	return taint
+}
+
 // others reads the values that our own systems do not set.
 func (s *scanner) others(names []string) {
 	for _, name := range names {

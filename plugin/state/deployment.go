@@ -255,6 +255,15 @@ func (d *Deployment) EscalatePaths() []string { return d.layers("escalate.yaml")
 // FactsPaths returns the facts.yaml files in the same way.
 func (d *Deployment) FactsPaths() []string { return d.layers("facts.yaml") }
 
+// PromptDirs returns the folders of prompts: the app's default first, then those that lay files over it.
+func (d *Deployment) PromptDirs() []string {
+	dirs := []string{d.Default("prompts")}
+	if local := filepath.Join(d.App, "local", "prompts"); isDir(local) {
+		dirs = append(dirs, local)
+	}
+	return append(dirs, d.contentFolders("prompts")...)
+}
+
 func (d *Deployment) contentFolders(name string) []string {
 	var found []string
 	for _, dir := range d.Content {

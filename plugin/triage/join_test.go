@@ -102,7 +102,7 @@ func TestAlertsThatWereAskedTogetherJoin(t *testing.T) {
 	if first.Outcome.Reason == winnow.ReasonOpenCase {
 		first, second = second, first
 	}
-	want(t, first, winnow.StateInReview, winnow.ReasonUndecidable)
+	want(t, first, winnow.StateInReview, winnow.ReasonBadAnswer)
 	want(t, second, winnow.StateInReview, winnow.ReasonOpenCase)
 	if second.Cost.Calls == 0 || second.Cost != first.Cost {
 		t.Errorf("both were asked about, but the second is booked with %+v, the first with %+v", second.Cost, first.Cost)
@@ -130,7 +130,7 @@ func TestJoiningNeverLowers(t *testing.T) {
 	t.Run("it is critical", func(t *testing.T) {
 		r := newRig(t)
 		r.model.disposition = "Undetermined"
-		want(t, r.triage(r.alert("0")), winnow.StateInReview, winnow.ReasonUndecidable)
+		want(t, r.triage(r.alert("0")), winnow.StateInReview, winnow.ReasonBadAnswer)
 		severe := r.alert("1")
 		severe.Severity = winnow.SeverityCritical
 		want(t, r.triage(severe), winnow.StateEscalated, winnow.ReasonOpenCase)
