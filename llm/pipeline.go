@@ -133,10 +133,15 @@ func (r *run) observe() {
 	r.c.Facts = r.p.o.Facts.Find(r.in)
 }
 
-// fail records that a model gave no answer: nothing is believed of the alert then.
+// fail records that a model gave no answer: nothing is believed of the alert then. Without money for a
+// call the analysis ends there: the alert goes to a person, and is not tried again.
 func (r *run) fail(err error) {
-	r.failed = err
 	r.judgement.disposition, r.judgement.confidence = winnow.Undetermined, 0
+	if _, broke := errors.AsType[*BudgetError](err); broke {
+		r.object("", winnow.ReasonNoBudget, err.Error())
+		return
+	}
+	r.failed = err
 	r.object("", winnow.ReasonUndecidable, err.Error())
 }
 

@@ -75,6 +75,13 @@ func (p *Pipeline) keys() []key {
 	}
 }
 
+func (b *Budget) keys() []key {
+	return []key{
+		{name: "day", set: dollars(&b.Day)},
+		{name: "month", set: dollars(&b.Month)},
+	}
+}
+
 func (s *Stage) keys() []key {
 	return []key{
 		{name: "model", set: text(&s.Model)},

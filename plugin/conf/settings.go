@@ -15,6 +15,7 @@ type Settings struct {
 	Cache     Cache
 	Content   Content
 	Pipeline  Pipeline
+	Budget    Budget
 	Stages    map[string]Stage // enrich, correlate, classify
 	Agents    map[string]Agent // network, identity, threat_intel
 	Models    map[string]Model
@@ -87,6 +88,12 @@ type Pipeline struct {
 	PanelAlways bool
 	PanelLow    int // the disputed band of confidence, bounds included
 	PanelHigh   int
+}
+
+// Budget is [budget]: what calls to models may cost. nil: no limit.
+type Budget struct {
+	Day   *winnow.NanoUSD // from midnight to midnight, UTC
+	Month *winnow.NanoUSD // a month of the calendar, UTC
 }
 
 // Stage is [stage:NAME]: who works on it, and the size of a call that was not made.

@@ -174,6 +174,23 @@ func severity(to *winnow.Severity) func(string) error {
 	return func(s string) error { return to.UnmarshalText([]byte(s)) }
 }
 
+// dollars takes an amount in decimal, like 25 or 0.50; nothing is no limit.
+func dollars(to **winnow.NanoUSD) func(string) error {
+	return func(s string) error {
+		if *to = nil; s == "" {
+			return nil
+		}
+		whole, fraction, point := strings.Cut(s, ".")
+		digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+		n, err := strconv.ParseInt(whole+(fraction + "000000000")[:9], 10, 64)
+		if !digits(whole) || point && !digits(fraction) || len(fraction) > 9 || err != nil || n > 1e18 {
+			return fmt.Errorf("%q is not an amount of dollars (want 25 or 0.50, at most a billion; empty for no limit)", s)
+		}
+		*to = new(winnow.NanoUSD(n))
+		return nil
+	}
+}
+
 // list takes names or words with commas between them; nothing is an empty list.
 func list(to *[]string) func(string) error {
 	return func(s string) error {

@@ -24,6 +24,8 @@ type Ledger struct {
 
 	mu    sync.Mutex // held for the length of a transaction
 	stmts map[string]*sql.Stmt
+
+	calls calls
 }
 
 // ErrNone is returned by readers when there is no ledger yet: nothing has been triaged.
@@ -33,7 +35,8 @@ var ErrNone = errors.New("no ledger yet")
 var ErrNotFound = errors.New("no such alert")
 
 // Open opens the ledger for its one writer and makes or migrates it. Commits are synced to disk
-// (WAL with synchronous=FULL): a spool record may be deleted once its import is committed.
+// (WAL with synchronous=FULL): a spool record may be deleted once its import is committed. Calls that a
+// writer before this one reserved and did not settle are unsettled from now on.
 func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err := createPrivate(path); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
@@ -46,13 +49,39 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err := l.migrate(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	if err := l.Update(ctx, (*Tx).abandon); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
+}
+
+// OpenBooks opens the ledger for booking calls beside its one writer: only Reserve, Settle and View may be
+// used, and transactions of the two wait for each other. It returns ErrNone when there is none.
+func OpenBooks(ctx context.Context, path string) (*Ledger, error) {
+	if err := exists(path); err != nil {
+		return nil, err
+	}
+	l, err := open(ctx, path, "_pragma=synchronous(FULL)", "_pragma=busy_timeout(10000)", "_pragma=foreign_keys(ON)")
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkVersion(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func exists(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s does not exist (run `winnow worker` or `winnow triage --state DIR FILE` first)", ErrNone, path)
+	}
+	return nil
 }
 
 // OpenReadOnly opens the ledger for reports and exports. It returns ErrNone when there is none.
 func OpenReadOnly(ctx context.Context, path string) (*Ledger, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s does not exist (run `winnow worker` or `winnow triage --state DIR FILE` first)", ErrNone, path)
+	if err := exists(path); err != nil {
+		return nil, err
 	}
 	l, err := open(ctx, path, "mode=ro", "_pragma=busy_timeout(10000)", "_pragma=query_only(ON)")
 	if err != nil {
@@ -87,14 +116,15 @@ func createPrivate(path string) error {
 	return f.Close()
 }
 
-// Close closes the file.
+// Close brings what is settled to disk and closes the file.
 func (l *Ledger) Close() error {
+	err := l.Flush(context.Background())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.stmts {
 		_ = s.Close()
 	}
-	return errors.Join(l.conn.Close(), l.db.Close())
+	return errors.Join(err, l.conn.Close(), l.db.Close())
 }
 
 // Check runs SQLite's own integrity check.
@@ -125,9 +155,19 @@ func (t *Tx) Context() context.Context { return t.ctx }
 func (t *Tx) Conn() *sql.Conn { return t.l.conn }
 
 // Update runs f in one transaction, committed and on disk when Update returns nil. Any error of f
-// leaves everything as it was.
+// leaves everything as it was. Settlements of calls that wait for a transaction go into it first.
 func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
-	return l.transact(ctx, "BEGIN IMMEDIATE", f)
+	var undo func()
+	err := l.transact(ctx, "BEGIN IMMEDIATE", func(t *Tx) (err error) {
+		if undo, err = t.settleWaiting(); err != nil {
+			return err
+		}
+		return f(t)
+	})
+	if err != nil && undo != nil {
+		undo()
+	}
+	return err
 }
 
 // View runs f in one read transaction: it sees one state of the ledger.

@@ -167,6 +167,44 @@ CREATE TABLE recalled (
   PRIMARY KEY (id, n)
 ) WITHOUT ROWID;
 `,
+	`
+CREATE TABLE calls (                       -- calls to paid models, a row an attempt
+  n           INTEGER PRIMARY KEY AUTOINCREMENT, -- number of the booking
+  alert       TEXT NOT NULL,
+  search      TEXT NOT NULL,
+  team        TEXT NOT NULL,
+  task        TEXT NOT NULL,
+  agent       TEXT NOT NULL,
+  model       TEXT NOT NULL,               -- as it is billed
+  source      TEXT NOT NULL,               -- name of the [model:NAME]
+  prompt      TEXT NOT NULL,               -- version
+  attempt     INTEGER NOT NULL,
+  replay      INTEGER NOT NULL,            -- 1: asked for by a replay, not for the decision
+  reserve     INTEGER NOT NULL,            -- nano-dollars, as booked
+  booked      INTEGER NOT NULL,
+  unpriced    INTEGER NOT NULL,
+  state       TEXT NOT NULL,               -- see CallState
+  reason      TEXT NOT NULL,
+  at          INTEGER NOT NULL,
+  fields      TEXT NOT NULL,               -- JSON list of the names of fields that left the building
+  bytes       INTEGER NOT NULL,
+  sha256      TEXT NOT NULL,               -- of what left the building
+  input       INTEGER NOT NULL DEFAULT 0,  -- tokens, from here on as settled
+  cached      INTEGER NOT NULL DEFAULT 0,
+  cache_write INTEGER NOT NULL DEFAULT 0,
+  output      INTEGER NOT NULL DEFAULT 0,
+  answered    TEXT NOT NULL DEFAULT '',
+  tier        TEXT NOT NULL DEFAULT '',
+  took        INTEGER NOT NULL DEFAULT 0   -- microseconds
+);
+CREATE INDEX calls_alert ON calls (alert);
+CREATE INDEX calls_open ON calls (n) WHERE state = 'reserved';
+
+CREATE TABLE spent (                       -- what is booked by day of UTC; it outlives the calls
+  day    INTEGER PRIMARY KEY,              -- its start
+  booked INTEGER NOT NULL
+);
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

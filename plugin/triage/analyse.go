@@ -122,7 +122,7 @@ func (e *Engine) conclude(w *work) error {
 		return fmt.Errorf("triage %s: encode recommendations: %w", a.ID, err)
 	}
 	w.entry.Advice = advice
-	w.rec.Verdict, w.rec.Cost = an.Verdict, addCost(w.rec.Cost, an.Cost)
+	w.rec.Verdict = an.Verdict
 	if why := &w.rec.Verdict.Case.Why; w.detail != "" && an.Verdict.Disposition == winnow.Undetermined {
 		*why = w.detail // that the analysts could not tell adds nothing
 	} else if w.detail != "" {
@@ -211,10 +211,10 @@ func isLoss(p winnow.Proposal) bool {
 // closeCanary closes a sampled drop by its rule after all: the analysts did not find it
 // malicious, and what they cannot tell stays as the rule said.
 func (e *Engine) closeCanary(a *winnow.Alert, rec *winnow.Record) {
-	seen, cost := rec.Verdict, rec.Cost
+	seen := rec.Verdict
 	e.decideDrop(a, rec)
 	rec.Verdict.Votes, rec.Verdict.Techniques, rec.Verdict.Evidence = seen.Votes, seen.Techniques, seen.Evidence
-	rec.Cost, rec.Outcome.Reason = cost, winnow.ReasonCanary
+	rec.Outcome.Reason = winnow.ReasonCanary
 }
 
 // capital begins a sentence.
@@ -249,13 +249,6 @@ func llmPolicy(p conf.Policy) llm.Policy {
 	return llm.Policy{
 		Confidence: p.Confidence, TrustUncalibrated: p.TrustUncalibrated, RequireFact: p.RequireFact,
 		OfflineMaxSeverity: p.OfflineMaxSeverity,
-	}
-}
-
-func addCost(a, b winnow.Cost) winnow.Cost {
-	return winnow.Cost{
-		MicroUSD: a.MicroUSD + b.MicroUSD, Calls: a.Calls + b.Calls, InputTokens: a.InputTokens + b.InputTokens,
-		CachedTokens: a.CachedTokens + b.CachedTokens, OutputTokens: a.OutputTokens + b.OutputTokens, Unpriced: a.Unpriced + b.Unpriced,
 	}
 }
 

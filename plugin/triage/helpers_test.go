@@ -58,6 +58,7 @@ type rig struct {
 	model  *script
 	engine *Engine
 	broken Analyst // asked in place of the model when not nil
+	books  *Books  // where the model's calls are booked; nil books none, as TriageNow needs
 	sinks  []conf.Sink
 
 	records    int // spool records written
@@ -128,7 +129,32 @@ func (r *rig) Analyse(ctx context.Context, in llm.Input) (llm.Analysis, error) {
 	if r.broken != nil {
 		return r.broken.Analyse(ctx, in)
 	}
-	return r.model.pipeline(r.t, r.facts, r.state.Default("attack.csv")).Analyse(ctx, in)
+	an, err := r.model.pipeline(r.t, r.facts, r.state.Default("attack.csv")).Analyse(ctx, in)
+	for _, c := range an.Calls {
+		if r.books != nil {
+			r.book(ctx, in.Alert.ID, c)
+		}
+	}
+	return an, err
+}
+
+// book does what a caller of models does for each attempt.
+func (r *rig) book(ctx context.Context, id string, c llm.Call) {
+	n, err := r.books.Reserve(ctx, llm.Charge{AlertID: id, Task: c.Task, Agent: c.Agent, Model: c.Model, Attempt: 1, Reserve: 2 * c.Usage.Price})
+	if err == nil {
+		err = r.books.Settle(ctx, n, llm.Settlement{
+			State: llm.Settled, Reason: "ok", Price: c.Usage.Price, InputTokens: c.Usage.InputTokens, OutputTokens: c.Usage.OutputTokens,
+		})
+	}
+	if err != nil {
+		r.t.Error(err)
+	}
+}
+
+// paid lets the model cost money. Alerts have to go through the worker then.
+func (r *rig) paid() *rig {
+	r.books = &Books{Ledger: r.ledger, Now: func() time.Time { return r.at }}
+	return r
 }
 
 type analystFunc func(llm.Input) (llm.Analysis, error)
@@ -310,6 +336,7 @@ type script struct {
 	vote        string
 	evidence    []winnow.Evidence
 	raw         string // the answer to every question, whatever it asks
+	err         error  // what comes in place of every answer
 
 	mu    sync.Mutex
 	asked int
@@ -334,6 +361,9 @@ func (s *script) Answer(_ context.Context, q llm.Question) (llm.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
+	if s.err != nil {
+		return llm.Answer{}, s.err
+	}
 	used := llm.Usage{Calls: 1, InputTokens: 100, OutputTokens: 10, Price: 5_000_000}
 	if s.raw != "" {
 		return llm.Answer{JSON: []byte(s.raw), Usage: used}, nil

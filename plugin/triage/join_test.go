@@ -94,7 +94,7 @@ func TestTheGroupOutlivesItsFirst(t *testing.T) {
 
 // Alerts that were asked about at the same time join too, and what the question cost is booked.
 func TestAlertsThatWereAskedTogetherJoin(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t).paid()
 	r.model.disposition = "Undetermined"
 	a, b := r.admit(Row{Alert: r.alert("0"), Proposal: passes}), r.admit(Row{Alert: r.alert("1"), Proposal: passes})
 	r.turn()

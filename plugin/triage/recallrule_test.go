@@ -253,10 +253,12 @@ func (r *rig) queuedAll() (items []queue.Item) {
 
 // The recall has a budget line of its own: what its alerts cost from then on.
 func TestRecallIsBooked(t *testing.T) {
-	r := newRig(t, "gate.canary=100%")
+	r := newRig(t, "gate.canary=100%").paid()
 	r.model.disposition = "Undetermined"
-	rec := r.triage(r.alert("0", "user", "ann"))
-	before := rec.Cost.MicroUSD
+	a := r.alert("0", "user", "ann")
+	rec := winnow.Record{ID: r.admit(Row{Alert: a, Proposal: r.engine.Gate.Propose(&a)}).ID}
+	r.turn()
+	before := r.record(rec.ID).Cost.MicroUSD
 	r.recall(recallOf())
 	costs := func() (out []ledger.RecallCost) {
 		r.view(func(t *ledger.Tx) (err error) {

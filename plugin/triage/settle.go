@@ -25,6 +25,10 @@ func (e *Engine) Settle(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) e
 	if err != nil {
 		return err
 	}
+	// What is booked is what it cost, whoever asked and whatever came of it.
+	if rec.Cost, err = t.CostOf(rec.ID); err != nil {
+		return err
+	}
 	seq, err := t.Change(*rec, entry.Links)
 	if err != nil {
 		return err

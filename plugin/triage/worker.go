@@ -237,6 +237,9 @@ func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, one *work, attempts
 		return e.GiveUp(t, &one.entry, &one.rec, "analyst")
 	}
 	w.Log.Warn("triage failed, will try again", "id", one.rec.ID, "attempts", attempts, "err", one.err)
+	if err := t.Rebook(one.rec.ID); err != nil { // the failed try may have cost something
+		return err
+	}
 	return queue.Retry(ctx, t.Conn(), one.rec.ID, one.err.Error(), e.Now().Add(w.pause(attempts)))
 }
 

@@ -1,0 +1,334 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+)
+
+// Charge is one attempt of one call to a model, before it is sent.
+type Charge struct {
+	AlertID, Search, Team string
+	Task, Agent           string
+	Model                 string // as it is billed
+	Source                string // name of the [model:NAME]
+	Prompt                string // version of the prompt
+	Attempt               int
+	Replay                bool // asked for by a person, to see what would change: no cost of the alert
+
+	Reserve  winnow.NanoUSD // worst case
+	Unpriced bool
+
+	Fields []string // that leave the building: names, no values
+	Bytes  int
+	SHA256 string
+
+	At time.Time
+}
+
+// Limits bound what may be booked in a day and in a month, both of UTC. nil: no limit.
+type Limits struct{ Day, Month *winnow.NanoUSD }
+
+// LimitError says that a charge would pass a limit.
+type LimitError struct {
+	Limit      string // "day", "month", or "unpriced": no price, while a limit is set
+	Max, Spent winnow.NanoUSD
+}
+
+// Error names the limit.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("ledger: budget of the %s: %s of %s is booked", e.Limit, e.Spent, e.Max)
+}
+
+// CallState says how sure the price of an attempt is.
+type CallState string
+
+// The states. All but released are booked.
+const (
+	CallReserved  CallState = "reserved"  // may be on its way: booked at its worst case
+	CallSettled   CallState = "settled"   // the provider told the usage
+	CallReleased  CallState = "released"  // it cost nothing
+	CallUnsettled CallState = "unsettled" // sent, usage unknown: booked at its worst case
+)
+
+// Settlement is what became of an attempt.
+type Settlement struct {
+	State  CallState
+	Reason string
+
+	InputTokens, CachedTokens, CacheWriteTokens, OutputTokens int64
+
+	Price winnow.NanoUSD
+	Model string // as the provider calls it in the answer
+	Tier  string
+	Took  time.Duration
+}
+
+// calls is what is on its way into the table of calls.
+type calls struct {
+	commit sync.Mutex // held by who commits what waits
+
+	mu      sync.Mutex
+	waiting []*reserve
+	settled []settled // go into the next transaction, whoever makes it
+}
+
+type reserve struct {
+	charge Charge
+	limits Limits
+	n      int64
+	err    error
+	done   bool
+}
+
+type settled struct {
+	n int64
+	s Settlement
+}
+
+// maxUnsynced is how many settlements wait for the next transaction at most.
+const maxUnsynced = 256
+
+// Reserve books the worst case of an attempt and returns its number. When it returns the booking is on
+// disk, so the call may be sent. It must not be called inside a transaction: it makes one of its own,
+// together with every other Reserve that waits by then. A *LimitError books nothing.
+func (l *Ledger) Reserve(ctx context.Context, c Charge, limits Limits) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, context.Cause(ctx)
+	}
+	if c.Reserve < 0 {
+		return 0, fmt.Errorf("ledger: reserve %d nano-dollars: below zero", c.Reserve)
+	}
+	r := &reserve{charge: c, limits: limits}
+	k := &l.calls
+	k.mu.Lock()
+	k.waiting = append(k.waiting, r)
+	k.mu.Unlock()
+	k.commit.Lock()
+	defer k.commit.Unlock()
+	if !r.done { // else whoever held the lock before has taken it along
+		l.commitReserves(ctx)
+	}
+	return r.n, r.err
+}
+
+// commitReserves books all that wait in one transaction. One that was given up meanwhile is no reason
+// to fail the others.
+func (l *Ledger) commitReserves(ctx context.Context) {
+	l.calls.mu.Lock()
+	batch := l.calls.waiting
+	l.calls.waiting = nil
+	l.calls.mu.Unlock()
+	err := l.Update(context.WithoutCancel(ctx), func(t *Tx) error {
+		for _, r := range batch {
+			if err := t.reserve(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, r := range batch {
+		if err != nil {
+			r.n, r.err = 0, err
+		}
+		r.done = true
+	}
+}
+
+// Settle replaces a reserve by what the attempt cost. The settlement goes to disk with the next
+// transaction or Close: if it is lost the reserve stays, which is never too little. The first settlement of a
+// booking counts, but for one that says "unsettled": a later one may know better.
+func (l *Ledger) Settle(ctx context.Context, n int64, s Settlement) error {
+	if l.readOnly {
+		return fmt.Errorf("ledger: settle call %d: opened read-only", n)
+	}
+	switch s.State {
+	case CallSettled, CallReleased, CallUnsettled:
+	case CallReserved:
+		fallthrough
+	default:
+		return fmt.Errorf("ledger: settle call %d as %q: want settled, released or unsettled", n, s.State)
+	}
+	l.calls.mu.Lock()
+	l.calls.settled = append(l.calls.settled, settled{n, s})
+	full := len(l.calls.settled) >= maxUnsynced
+	l.calls.mu.Unlock()
+	if full {
+		return l.Flush(context.WithoutCancel(ctx))
+	}
+	return nil
+}
+
+// Flush brings settlements that wait for the next transaction to disk.
+func (l *Ledger) Flush(ctx context.Context) error {
+	l.calls.mu.Lock()
+	n := len(l.calls.settled)
+	l.calls.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	return l.Update(ctx, func(*Tx) error { return nil })
+}
+
+// settleWaiting takes settlements into a transaction. undo puts them back when it fails.
+func (t *Tx) settleWaiting() (undo func(), err error) {
+	k := &t.l.calls
+	k.mu.Lock()
+	batch := k.settled
+	k.settled = nil
+	k.mu.Unlock()
+	undo = func() {
+		k.mu.Lock()
+		k.settled = append(batch, k.settled...)
+		k.mu.Unlock()
+	}
+	touched := map[string]bool{}
+	for _, s := range batch {
+		id, err := t.settle(s.n, s.s)
+		if err != nil {
+			return undo, err
+		}
+		touched[id] = id != ""
+	}
+	for id, changed := range touched {
+		if changed {
+			if err := t.rebook(id, false); err != nil {
+				return undo, err
+			}
+		}
+	}
+	return undo, nil
+}
+
+// bookable keeps sums inside an int64, whatever a price list says: no call costs a hundred million dollars.
+func bookable(n winnow.NanoUSD) winnow.NanoUSD { return min(max(n, 0), 1e17) }
+
+// reserve books one charge. A limit that it would pass is r's error, not the transaction's.
+func (t *Tx) reserve(r *reserve) error {
+	c := &r.charge
+	booked := bookable(c.Reserve)
+	if err := t.within(r, booked); err != nil || r.err != nil {
+		return err
+	}
+	fields, err := json.Marshal(c.Fields)
+	if err != nil {
+		return fmt.Errorf("ledger: encode fields of a call: %w", err)
+	}
+	if c.Fields == nil {
+		fields = []byte("[]")
+	}
+	_, err = t.get(`INSERT INTO calls (alert, search, team, task, agent, model, source, prompt, attempt, replay, reserve, booked, unpriced,
+ state, reason, at, fields, bytes, sha256) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',?,?,?,?) RETURNING n`,
+		[]any{
+			c.AlertID, c.Search, c.Team, c.Task, c.Agent, c.Model, c.Source, c.Prompt, c.Attempt, c.Replay, booked, booked, c.Unpriced,
+			CallReserved, micro(c.At), string(fields), c.Bytes, c.SHA256,
+		}, &r.n)
+	if err != nil {
+		return err
+	}
+	if err := t.spend(dayOf(micro(c.At)), booked); err != nil {
+		return err
+	}
+	return t.rebook(c.AlertID, false)
+}
+
+// within holds a charge against the limits.
+func (t *Tx) within(r *reserve, booked winnow.NanoUSD) error {
+	if r.limits.Day == nil && r.limits.Month == nil {
+		return nil
+	}
+	if r.charge.Unpriced {
+		r.err = &LimitError{Limit: "unpriced"}
+		return nil
+	}
+	at := r.charge.At.UTC()
+	month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for _, limit := range []struct {
+		name     string
+		max      *winnow.NanoUSD
+		from, to time.Time
+	}{
+		{"day", r.limits.Day, at.Truncate(24 * time.Hour), at.Truncate(24*time.Hour).AddDate(0, 0, 1)},
+		{"month", r.limits.Month, month, month.AddDate(0, 1, 0)},
+	} {
+		if limit.max == nil {
+			continue
+		}
+		spent, err := t.Spent(limit.from, limit.to)
+		if err != nil {
+			return err
+		}
+		if booked > *limit.max || spent > *limit.max-booked {
+			r.err = &LimitError{Limit: limit.name, Max: *limit.max, Spent: spent}
+			return nil
+		}
+	}
+	return nil
+}
+
+// Spent returns what is booked from one day of UTC until before another, also for alerts past retention.
+func (t *Tx) Spent(from, to time.Time) (spent winnow.NanoUSD, err error) {
+	err = t.each("SELECT booked FROM spent WHERE day >= ? AND day < ?", []any{dayOf(micro(from)), dayOf(micro(to))},
+		func(scan func(...any) error) error {
+			var n winnow.NanoUSD
+			err := scan(&n)
+			spent = plus(spent, n)
+			return err
+		})
+	return spent, err
+}
+
+// spend adds to what a day has booked.
+func (t *Tx) spend(day int64, more winnow.NanoUSD) error {
+	var before winnow.NanoUSD
+	if _, err := t.get("SELECT booked FROM spent WHERE day = ?", []any{day}, &before); err != nil {
+		return err
+	}
+	return t.exec("INSERT OR REPLACE INTO spent (day, booked) VALUES (?,?)", day, max(plus(before, more), 0))
+}
+
+func plus(a, b winnow.NanoUSD) winnow.NanoUSD {
+	if b > 0 && a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// dayOf is the start of a day in UTC, in the file's unit.
+func dayOf(us int64) int64 { return us - us%microDay }
+
+// settle writes one settlement. It returns the alert whose booked cost has changed, if one has.
+func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
+	var id string
+	var before winnow.NanoUSD
+	var at int64
+	found, err := t.get("SELECT alert, booked, at FROM calls WHERE n = ? AND state IN ('reserved', 'unsettled')", []any{n}, &id, &before, &at)
+	if err != nil || !found {
+		return "", err // settled already, or past retention
+	}
+	booked := before
+	switch s.State {
+	case CallSettled:
+		booked = bookable(s.Price)
+	case CallReleased:
+		booked = 0
+	case CallReserved, CallUnsettled: // stays booked as it is
+	}
+	err = t.exec(`UPDATE calls SET booked=?, state=?, reason=?, input=?, cached=?, cache_write=?, output=?, answered=?, tier=?, took=? WHERE n=?`,
+		booked, s.State, s.Reason, max(s.InputTokens, 0), max(s.CachedTokens, 0), max(s.CacheWriteTokens, 0), max(s.OutputTokens, 0),
+		s.Model, s.Tier, s.Took.Microseconds(), n)
+	if err != nil || booked == before {
+		return id, err
+	}
+	return id, t.spend(dayOf(at), booked-before)
+}
+
+// abandon marks the reserves of a worker that died: nobody knows whether those calls were billed.
+func (t *Tx) abandon() error {
+	return t.exec("UPDATE calls SET state = 'unsettled', reason = 'worker_died' WHERE state = 'reserved'")
+}

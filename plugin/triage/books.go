@@ -1,0 +1,55 @@
+package triage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+)
+
+// Books books calls to models in the ledger, within [budget]: it is the llm.Budget of a deployment.
+// Models must be asked outside of transactions, because each reserve is one. Safe for concurrent use.
+type Books struct {
+	Ledger *ledger.Ledger
+	Limits conf.Budget
+	Now    func() time.Time
+
+	// Replay books calls as those of `winnow replay`: they count against the limits, and are no cost of
+	// the alert.
+	Replay bool
+}
+
+// Reserve books the worst case of one attempt, durably.
+func (b *Books) Reserve(ctx context.Context, c llm.Charge) (llm.Booking, error) {
+	n, err := b.Ledger.Reserve(ctx, ledger.Charge{
+		AlertID: c.AlertID, Search: c.Search, Team: c.Team, Task: string(c.Task), Agent: c.Agent,
+		Model: c.Model, Source: c.Source, Prompt: c.Prompt, Attempt: c.Attempt, Replay: b.Replay,
+		Reserve: c.Reserve, Unpriced: c.Unpriced, Fields: c.Fields, Bytes: c.Bytes, SHA256: c.SHA256, At: b.Now(),
+	}, ledger.Limits{Day: b.Limits.Day, Month: b.Limits.Month})
+	if limit, ok := errors.AsType[*ledger.LimitError](err); ok {
+		return 0, &llm.BudgetError{Limit: limit.Limit, Max: limit.Max, Spent: limit.Spent}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("book a call to %s: %w", c.Model, err)
+	}
+	return llm.Booking(n), nil
+}
+
+// Settle replaces the reserve by what the attempt cost.
+func (b *Books) Settle(ctx context.Context, n llm.Booking, s llm.Settlement) error {
+	states := map[llm.SettlementState]ledger.CallState{
+		llm.Settled: ledger.CallSettled, llm.Released: ledger.CallReleased, llm.Unsettled: ledger.CallUnsettled,
+	}
+	state, ok := states[s.State]
+	if !ok {
+		return fmt.Errorf("settle call %d: unknown state %q", n, s.State)
+	}
+	return b.Ledger.Settle(ctx, int64(n), ledger.Settlement{
+		State: state, Reason: s.Reason, InputTokens: s.InputTokens, CachedTokens: s.CachedTokens,
+		CacheWriteTokens: s.CacheWriteTokens, OutputTokens: s.OutputTokens, Price: s.Price, Model: s.Model, Tier: s.Tier, Took: s.Took,
+	})
+}
