@@ -176,7 +176,11 @@ func (r *run) takeSeat(s *seat, a Agent) {
 	r.note(&Answer{Withheld: s.run.withheld, Cut: s.run.c.Cut, Taint: s.run.c.Taint})
 	r.objections = append(r.objections, s.run.objections...)
 	if s.err != nil {
-		r.object("G8", winnow.ReasonUndecidable, "the vote of "+a.Name+" is missing: "+s.err.Error())
+		reason := winnow.ReasonUndecidable
+		if _, broke := errors.AsType[*BudgetError](s.err); broke {
+			reason = winnow.ReasonNoBudget
+		}
+		r.object("G8", reason, "the vote of "+a.Name+" is missing: "+s.err.Error())
 	}
 	r.c.Votes = append(r.c.Votes, s.vote)
 	if s.asked {

@@ -317,7 +317,8 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 		booked = bookable(s.Price)
 	case CallReleased:
 		booked = 0
-	case CallReserved, CallUnsettled: // stays booked as it is
+	case CallReserved, CallUnsettled: // stays booked, at what was told where that is more
+		booked = max(booked, bookable(s.Price))
 	}
 	err = t.exec(`UPDATE calls SET booked=?, state=?, reason=?, input=?, cached=?, cache_write=?, output=?, answered=?, tier=?, took=? WHERE n=?`,
 		booked, s.State, s.Reason, max(s.InputTokens, 0), max(s.CachedTokens, 0), max(s.CacheWriteTokens, 0), max(s.OutputTokens, 0),

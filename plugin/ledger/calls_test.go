@@ -59,7 +59,7 @@ func spentOn(t testing.TB, l *Ledger, from, to time.Time) (n winnow.NanoUSD) {
 	return n
 }
 
-func usd(n winnow.NanoUSD) *winnow.NanoUSD { return &n }
+func usd(n winnow.NanoUSD) *winnow.NanoUSD { return new(n) }
 
 func TestACallIsBookedAtItsWorstCaseUntilItIsSettled(t *testing.T) {
 	l := openNew(t)
@@ -106,13 +106,18 @@ func TestTheFirstSettlementCounts(t *testing.T) {
 		{"settled, then released", []CallState{CallSettled, CallReleased}, CallSettled, 10},
 		{"released, then settled", []CallState{CallReleased, CallSettled}, CallReleased, 0},
 		{"unsettled", []CallState{CallUnsettled}, CallUnsettled, 5000},
+		{"unsettled and dearer than the worst case", []CallState{"dear"}, CallUnsettled, 6000},
 		{"unsettled, then known after all", []CallState{CallUnsettled, CallSettled}, CallSettled, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := openNew(t)
 			n := mustReserve(t, l, charge("A", noon, 5000), Limits{})
 			for _, s := range c.states {
-				if err := l.Settle(t.Context(), n, Settlement{State: s, Price: 10}); err != nil {
+				settlement := Settlement{State: s, Price: 10}
+				if s == "dear" {
+					settlement = Settlement{State: CallUnsettled, Price: 6000}
+				}
+				if err := l.Settle(t.Context(), n, settlement); err != nil {
 					t.Fatal(err)
 				}
 			}
