@@ -13,7 +13,15 @@ type Analysis struct {
 	Objections      []Objection // every reason not to close the alert on this verdict
 	Calls           []Call
 	Cost            winnow.Cost
-	Failed          error // why a model gave no answer, nil if all did; another try may help
+
+	// Model is whose confidence the verdict states, as calls are booked, and Families are the families of
+	// searches that the alert belongs to: what calibration is fitted by. Calibrated tells that a fitted
+	// table made the verdict's confidence of the stated one.
+	Model      string
+	Families   []string
+	Calibrated bool
+
+	Failed error // why a model gave no answer, nil if all did; another try may help
 
 	judged bool
 }
@@ -46,18 +54,21 @@ func (r *run) analysis() Analysis {
 	for _, c := range r.calls {
 		used.Add(c.Usage)
 	}
+	v, calibrated := r.verdict()
 	return Analysis{
-		Verdict: r.verdict(), Enrichment: r.c.Enrichment, Correlation: r.c.Correlation,
+		Model: r.author, Families: r.p.o.Facts.Families(r.in.Alert), Calibrated: calibrated,
+		Verdict: v, Enrichment: r.c.Enrichment, Correlation: r.c.Correlation,
 		Recommendations: r.recommend(), Objections: r.objections, Calls: r.calls,
 		Cost: used.cost(), Failed: r.failed, judged: true,
 	}
 }
 
-func (r *run) verdict() winnow.Verdict {
+func (r *run) verdict() (v winnow.Verdict, calibrated bool) {
+	confidence, calibrated := r.confidence()
 	return winnow.Verdict{
 		Disposition: r.judgement.disposition,
 		Stated:      r.judgement.confidence,
-		Confidence:  calibrated(r.source, r.judgement.confidence, r.in.Policy.TrustUncalibrated),
+		Confidence:  confidence,
 		Severity:    severityOf(r.c.Enrichment.Severity),
 		Techniques:  r.c.Correlation.IDs(),
 		Source:      r.source,
@@ -66,7 +77,7 @@ func (r *run) verdict() winnow.Verdict {
 		Case:        r.judgement.words,
 		Votes:       r.c.Votes,
 		Taint:       r.c.Taint,
-	}
+	}, calibrated
 }
 
 // held returns the evidence that is really in the alert: the rest is an objection, and must not

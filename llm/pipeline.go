@@ -10,13 +10,16 @@ import (
 	"github.com/winnow-soc/winnow"
 )
 
-// Options say which models a pipeline asks, and what it knows. All but Facts, First and Combine are
-// required.
+// Options say which models a pipeline asks, and what it knows. All but Facts, Calibration, First and
+// Combine are required.
 type Options struct {
 	Enrich, Correlate, Classify Model
 	Panel                       Panel
 	Catalogue                   *Catalogue
 	Facts                       *Facts // nil: there are no benign facts, so nothing can be closed that needs one
+
+	// Calibration says what a stated confidence is worth; nil: nobody has measured it.
+	Calibration *Calibration
 
 	// First is asked before the models: analysts that cost nothing. What they may close needs no model.
 	First *Pipeline
@@ -75,6 +78,8 @@ type run struct {
 	judgement  judgement
 	split      bool // the panel did not agree
 	source     winnow.Source
+	author     string // whose confidence it is: of those who decided the last model, else the last analyst
+	byModel    bool   // author is a language model
 	calls      []Call
 	objections []Objection
 	withheld   []string // fields that a model which was asked did not see
@@ -146,8 +151,12 @@ func (r *run) fail(err error) {
 }
 
 // decided notes whose word the verdict rests on. One offline analyst among models makes it an
-// offline verdict, which closes less.
+// offline verdict, which closes less. It is called right after the question was put.
 func (r *run) decided(m Model) {
+	model := m.Source() == winnow.SourceModel
+	if model || !r.byModel {
+		r.author, r.byModel = r.calls[len(r.calls)-1].Model, model
+	}
 	switch {
 	case r.source == winnow.SourceOffline || m.Source() != winnow.SourceModel:
 		r.source = winnow.SourceOffline
