@@ -52,7 +52,7 @@ func (g allowGate) Err() error {
 
 // OpenGate builds the gate of a deployment from its lists, rules, escalate list, suspensions, stop
 // switch and cache snapshot. The gate is never nil; the error joins all that could not be read, see
-// [allowlist.Open].
+// [allowlist.Open], and says when the mode could not be.
 func OpenGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (Gate, error) {
 	g, err := openAllowlist(d, keys, now, true)
 	verdicts := openCache(d)
@@ -60,7 +60,7 @@ func OpenGate(d *state.Deployment, keys *winnow.Keys, now time.Time) (Gate, erro
 	if !d.Alive(now) {
 		g.CacheOff = winnow.ReasonStaleHeartbeat
 	}
-	return allowGate{g, verdicts}, err
+	return allowGate{g, verdicts}, errors.Join(err, d.ModeErr)
 }
 
 // OpenAllowlist is OpenGate for the worker, which confirms drops: it has its own cached verdicts,

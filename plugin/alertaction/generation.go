@@ -15,12 +15,13 @@ import (
 )
 
 // Generation names everything that a verdict depends on beside its alert: policy, stages, agents
-// and models of winnow.conf, field table, facts and prompts. The worker publishes
+// and models of winnow.conf, the mode, field table, facts, prompts and calibration. The worker publishes
 // verdicts under it; the action, started after a change, finds none that are older.
 func Generation(d *state.Deployment) (cache.Generation, error) {
 	s := d.Settings
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%+v\n%+v\n%+v\n%+v\n%+v\n", s.Policy, s.Pipeline, s.Stages, s.Agents, s.Models)
+	fmt.Fprintf(&text, "%q %v\n", d.Mode.Name, d.ModeErr != nil)
 	for _, name := range searches(s) {
 		r := s.Search(name)
 		fmt.Fprintf(&text, "%q %v %+v\n", name, r.Raw, r.Policy)
@@ -70,5 +71,5 @@ func generationFiles(d *state.Deployment) (paths []string) {
 		prompts, _ := filepath.Glob(filepath.Join(dir, "prompts", "*.tmpl")) // only a bad pattern fails
 		paths = append(paths, prompts...)
 	}
-	return paths
+	return append(paths, d.Path("calibration.json"))
 }

@@ -125,7 +125,7 @@ func (a *action) run() int {
 // open finds the deployment. What is wrong with its state folder only means that the spool cannot
 // be used; what is wrong with its configuration, that nothing is dropped.
 func (a *action) open() error {
-	where := state.Locations{Executable: a.env.Executable, Getenv: a.env.Getenv, AnyOwner: true}
+	where := state.Locations{Executable: a.env.Executable, Getenv: a.env.Getenv, AnyOwner: true, Now: a.env.Now}
 	var err error
 	if a.deployment, err = state.Open(where); err != nil {
 		a.broken = err

@@ -21,7 +21,7 @@ func (s *Settings) single() map[string][]key {
 // [*Error] that names its place and what would be right; all of them are returned together.
 func Read(f *File) (*Settings, error) {
 	s := &Settings{
-		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{},
+		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{}, Modes: map[string]Mode{},
 		searches: map[string]Search{},
 	}
 	r := reader{file: f, s: s, single: s.single()}
@@ -81,7 +81,7 @@ func (r *reader) refuseUnknown(stanza string, names []string) {
 }
 
 // kinds are the prefixes of stanzas that may appear more than once, each with its own name.
-var kinds = []string{"search", "stage", "agent", "model", "sink"}
+var kinds = []string{"search", "stage", "agent", "model", "mode", "sink"}
 
 // named reads one [kind:NAME] stanza.
 func (r *reader) named(stanza string) {
@@ -111,6 +111,8 @@ func (r *reader) named(stanza string) {
 		}
 	case "model":
 		instance(r, stanza, name, r.s.Models, (*Model).keys)
+	case "mode":
+		r.mode(stanza, name)
 	case "sink":
 		v := Sink{Name: name}
 		r.fill(stanza, v.keys())
@@ -124,7 +126,7 @@ func (r *reader) inherited() {
 	for _, keys := range r.single {
 		names = append(names, keyNames(keys)...)
 	}
-	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Sink).keys()} {
+	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys()} {
 		names = append(names, keyNames(keys)...)
 	}
 	slices.Sort(names)

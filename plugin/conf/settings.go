@@ -19,7 +19,8 @@ type Settings struct {
 	Stages    map[string]Stage // enrich, correlate, classify
 	Agents    map[string]Agent // network, identity, threat_intel
 	Models    map[string]Model
-	Sinks     []Sink // in the order of the file
+	Modes     map[string]Mode // profiles that `winnow mode` switches on
+	Sinks     []Sink          // in the order of the file
 	Review    Review
 	Queue     Queue
 	Worker    Worker

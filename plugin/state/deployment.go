@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
@@ -28,6 +29,8 @@ type Locations struct {
 	// same, so nothing is made there.
 	AnyOwner bool
 
+	Now func() time.Time // tells whether a mode is over; nil = none ever is
+
 	Executable string              // the program's path; "" = os.Executable
 	Getenv     func(string) string // nil = os.Getenv
 }
@@ -41,6 +44,11 @@ type Deployment struct {
 	Settings   *conf.Settings
 	Fields     *winnow.FieldTable
 	SplunkHome string // "" outside Splunk
+
+	// Mode is the mode that Settings are read under. ModeErr says that it could not be read, and that
+	// Settings are as cautious as all profiles together. Ended is the last mode, when its time is over.
+	Mode, Ended Mode
+	ModeErr     error
 
 	inSplunk bool // State is the one below Splunk's database folder, not one that was named
 }
@@ -70,6 +78,7 @@ func Open(l Locations) (*Deployment, error) {
 	if d.Settings, err = conf.Read(f); err != nil {
 		return nil, err
 	}
+	d.applyMode(l.Now())
 	if d.Content, err = l.content(d.App, d.Settings.Content.Apps); err != nil {
 		return nil, err
 	}
@@ -79,6 +88,9 @@ func Open(l Locations) (*Deployment, error) {
 func (l *Locations) setDefaults() {
 	if l.Getenv == nil {
 		l.Getenv = os.Getenv
+	}
+	if l.Now == nil {
+		l.Now = func() time.Time { return time.Time{} }
 	}
 }
 
@@ -281,7 +293,7 @@ func (d *Deployment) Default(name string) string {
 
 // names of what the state folder holds.
 var names = []string{
-	"spool", "spool/tmp", "spool/bad", "worker.alive", "worker.lock", "suspensions.json", "gate.off",
+	"spool", "spool/tmp", "spool/bad", "worker.alive", "worker.lock", "suspensions.json", "gate.off", "mode.json", "calibration.json",
 	"cache.snapshot", "rules.current", "approvals.json", "status.ndjson", "lists.good.json", "ledger.db", "secret.key",
 }
 
@@ -336,7 +348,7 @@ func isDir(path string) bool {
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // ConfigPaths returns the files that are read once at the start, where they exist or not:
-// winnow.conf, the field table and the facts, each with its overlays.
+// winnow.conf, the field table and the facts, each with its overlays, the mode and the calibration.
 func (d *Deployment) ConfigPaths() []string {
 	paths := []string{filepath.Join(d.App, "default", "winnow.conf"), filepath.Join(d.App, "local", "winnow.conf")}
 	for _, name := range []string{"fields.csv", "facts.yaml"} {
@@ -344,5 +356,5 @@ func (d *Deployment) ConfigPaths() []string {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
-	return paths
+	return append(paths, d.Path("mode.json"), d.Path("calibration.json"))
 }

@@ -13,13 +13,15 @@ import (
 // winnow:status.
 type Status struct {
 	Time    time.Time `json:"time"`
-	Event   string    `json:"event"` // rules_loaded, rules_broken
+	Event   string    `json:"event"` // rules_loaded, rules_broken, mode_changed, mode_ended
 	Level   string    `json:"level"` // info, error
 	Rules   int       `json:"rules"` // in force
 	Version string    `json:"version"`
 	Kept    bool      `json:"kept"`   // the rules in force are the last good ones, and not those of the files
 	Errors  []string  `json:"errors"` // at most twenty of error_count
 	Count   int       `json:"error_count"`
+
+	Mode *ModeChange `json:"change,omitempty"` // of mode_changed and mode_ended
 }
 
 // Limits of status.ndjson: broken rule files can have very many errors, each with text of theirs.

@@ -53,13 +53,20 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 	if p.facts, err = llm.LoadFacts(d.FactsPaths()...); err != nil {
 		return nil, usage(err)
 	}
-	p.pipeline, err = openPipeline(d, p.facts)
+	if d.ModeErr != nil {
+		g.note("warning: %s", plain(d.ModeErr.Error()))
+	}
+	calibration, err := readCalibration(d)
+	if err != nil {
+		g.note("warning: %s: stated confidence counts as if nothing had been measured", plain(err.Error()))
+	}
+	p.pipeline, err = openPipeline(d, p.facts, calibration)
 	return p, err
 }
 
 // openPipeline puts stages and panel together as winnow.conf says. Every brain of this version is
 // the offline one.
-func openPipeline(d *state.Deployment, facts *llm.Facts) (*llm.Pipeline, error) {
+func openPipeline(d *state.Deployment, facts *llm.Facts, calibration *llm.Calibration) (*llm.Pipeline, error) {
 	catalogue, err := readCatalogue(d.Default("attack.csv"))
 	if err != nil {
 		return nil, usage(err)
@@ -68,7 +75,7 @@ func openPipeline(d *state.Deployment, facts *llm.Facts) (*llm.Pipeline, error) 
 	brains := brains{settings: s, offline: offline.New(catalogue)}
 	o := llm.Options{
 		Enrich: brains.of(s.Stages["enrich"].Model), Correlate: brains.of(s.Stages["correlate"].Model),
-		Classify: brains.of(s.Stages["classify"].Model), Catalogue: catalogue, Facts: facts,
+		Classify: brains.of(s.Stages["classify"].Model), Catalogue: catalogue, Facts: facts, Calibration: calibration,
 		Panel: llm.Panel{
 			Coordinator: brains.of(s.Pipeline.Coordinator), Always: s.Pipeline.PanelAlways,
 			Low: s.Pipeline.PanelLow, High: s.Pipeline.PanelHigh,

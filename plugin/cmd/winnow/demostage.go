@@ -65,7 +65,7 @@ func (g *globals) layOut(dir string) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{home: dir}
-	d, err := state.Open(state.Locations{App: g.app, State: s.state(), Getenv: g.getenv})
+	d, err := state.Open(state.Locations{App: g.app, State: s.state(), Getenv: g.getenv, Now: g.now})
 	if err != nil {
 		return nil, usage(err, "build the app with `make build`, then run build/winnow/bin/winnow demo")
 	}

@@ -150,7 +150,7 @@ func (x *diagnosis) tables() {
 	if err != nil {
 		x.wrong("benign facts", "", err)
 	}
-	if _, err := openPipeline(x.d, facts); err != nil {
+	if _, err := openPipeline(x.d, facts, nil); err != nil {
 		x.wrong("analysts", "", err)
 	}
 	table, err := readPrices(x.d.Default("prices.yaml"))
@@ -182,6 +182,13 @@ func (x *diagnosis) state() {
 	if _, err := allowlist.ReadSuspensions(x.d.Path("suspensions.json")); err != nil {
 		x.wrong("suspensions", "nothing is dropped until it is back: take it from a backup", err)
 	}
+	x.calibration()
+	switch {
+	case x.d.ModeErr != nil:
+		x.wrong("mode", "`winnow mode off`, or switch one on", x.d.ModeErr)
+	case x.d.Mode.Name != "":
+		x.warn("mode", "winnow mode off", "%s", modeText(x.d.Mode))
+	}
 	s, err := x.d.GateSwitch()
 	switch {
 	case err != nil:
@@ -190,6 +197,17 @@ func (x *diagnosis) state() {
 		x.warn("gate", "winnow gate on", "the gate is off: every alert passes")
 	default:
 		x.ok("gate", "on")
+	}
+}
+
+// calibration looks at the fitted tables.
+func (x *diagnosis) calibration() {
+	c, err := readCalibration(x.d)
+	switch {
+	case err != nil:
+		x.wrong("calibration", "models close nothing until it is back, or `winnow eval --fit` has run again", err)
+	case c != nil:
+		x.ok("calibration", "%s", things(len(c.Tables()), "fitted table", "fitted tables"))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/winnow-soc/winnow/plugin/state"
 )
 
 func gateCommand(g *globals) *cobra.Command {
@@ -68,7 +70,7 @@ func (g *globals) gateStatus() error {
 	}
 	switch {
 	case g.format == formatJSON:
-		return g.json(s)
+		return g.json(gateState{s, modeOn(d)})
 	case s.Off && s.Who != "":
 		g.print("off, by %s at %s: every alert passes", plain(s.Who), s.At.Format(time.RFC3339))
 	case s.Off:
@@ -76,5 +78,25 @@ func (g *globals) gateStatus() error {
 	default:
 		g.print("on, run = %s, place = %s", d.Settings.Gate.Run, d.Settings.Gate.Place)
 	}
+	switch {
+	case d.ModeErr != nil:
+		g.note("warning: %s", plain(d.ModeErr.Error()))
+	case d.Mode.Name != "" && g.format == formatTable:
+		g.print("%s", modeText(d.Mode))
+	}
 	return nil
+}
+
+// gateState is the stop switch, and the mode when one is on.
+type gateState struct {
+	state.Switch
+
+	Mode *state.Mode `json:"mode,omitempty"`
+}
+
+func modeOn(d *state.Deployment) *state.Mode {
+	if d.Mode.Name == "" {
+		return nil
+	}
+	return &d.Mode
 }

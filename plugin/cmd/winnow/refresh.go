@@ -16,8 +16,8 @@ import (
 	"github.com/winnow-soc/winnow/rules"
 )
 
-// refresher is what the worker calls at every turn. When winnow.conf, the field table or the facts
-// have changed, and can be read, the worker is put together anew. It takes up the stop switch at
+// refresher is what the worker calls at every turn. When winnow.conf, the field table, the facts, the
+// calibration or the mode have changed, and can be read, or the mode is over, the worker is put together anew. It takes up the stop switch at
 // once, and rules, lists and suspensions when a file of them has changed. It also remembers the
 // sizes of lists that are good, which the guard against shrunk lists compares with, and publishes
 // the rules for the alert action.
@@ -36,6 +36,9 @@ func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func()
 }
 
 func (r *refresher) turn() error {
+	if m := r.parts.Mode; m.Name != "" && !m.In(r.now()) {
+		return triage.ErrChanged
+	}
 	if changed := signature(r.parts.ConfigPaths()); changed != r.configured {
 		r.configured = changed
 		if _, err := r.open(); err == nil {
@@ -50,6 +53,9 @@ func (r *refresher) turn() error {
 		rules.Signature(p.RulePaths()...) + rules.Signature(p.EscalatePaths()...)
 	if now == r.loaded {
 		return nil
+	}
+	if err := r.modeEnded(); err != nil {
+		return err
 	}
 	gate, problems := alertaction.OpenAllowlist(p.Deployment, p.keys, r.now())
 	for _, one := range flatten(problems) {

@@ -95,7 +95,7 @@ func newRoot(g *globals) *cobra.Command {
 	f.BoolVar(&g.quiet, "quiet", false, "print results and errors only")
 	root.AddCommand(
 		triageCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), contentCommand(g), ledgerCommand(g), reviewCommand(g),
-		cacheCommand(g), gateCommand(g), reportCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
+		cacheCommand(g), gateCommand(g), modeCommand(g), reportCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
 	)
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
@@ -182,7 +182,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 
 // open reads the configuration.
 func (g *globals) open() (*state.Deployment, error) {
-	d, err := state.Open(state.Locations{App: g.app, Content: g.content, State: g.state, Set: g.set, Getenv: g.getenv})
+	d, err := state.Open(state.Locations{App: g.app, Content: g.content, State: g.state, Set: g.set, Getenv: g.getenv, Now: g.now})
 	if err != nil {
 		return nil, usage(err)
 	}
