@@ -102,9 +102,8 @@ func (k *calling) wait(ctx context.Context) (free func(), err error) {
 	return nil, c.ended(err)
 }
 
-// reserve books the worst case of the next attempt.
-func (k *calling) reserve(ctx context.Context) (*attempt, error) {
-	k.tries++
+// newAttempt describes the next attempt for the books.
+func (k *calling) newAttempt() *attempt {
 	a := &attempt{calling: k, at: k.c.o.Now()}
 	a.charge = llm.Charge{
 		AlertID: k.p.AlertID, Search: k.p.Search, Team: k.p.Team, Task: k.p.Task, Agent: k.p.Agent,
@@ -116,6 +115,13 @@ func (k *calling) reserve(ctx context.Context) (*attempt, error) {
 	} else {
 		a.charge.Unpriced = true
 	}
+	return a
+}
+
+// reserve books the worst case of the next attempt.
+func (k *calling) reserve(ctx context.Context) (*attempt, error) {
+	k.tries++
+	a := k.newAttempt()
 	if k.c.o.Budget == nil {
 		return a, nil
 	}

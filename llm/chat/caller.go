@@ -33,6 +33,10 @@ type CallerOptions struct {
 	Attempts int           // at most, for one call; below 1 is 1
 	Timeout  time.Duration // of one attempt, without the waits before it
 	Now      func() time.Time
+
+	// Batch, when it is there, is asked first for requests that have an ID. What it does not answer goes
+	// to Provider.
+	Batch *Batcher
 }
 
 // Caller makes the calls to one model: it keeps to limits, tries again what may pass, and books every
@@ -115,6 +119,12 @@ func (c *Caller) Call(ctx context.Context, p Purpose, r *Request) (*Reply, llm.U
 		return nil, llm.Usage{}, fmt.Errorf("model %s: a request without a limit of output", c.o.Name)
 	}
 	k := &calling{c: c, p: p, r: r, load: weigh(r)}
+	if c.o.Batch != nil && r.ID != "" {
+		reply, err := k.batch(ctx)
+		if !errors.As(err, new(*unbatchedError)) {
+			return reply, k.usage, c.final(err)
+		}
+	}
 	for try := 1; ; try++ {
 		reply, err := k.attempt(ctx)
 		if err == nil {
