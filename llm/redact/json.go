@@ -20,7 +20,7 @@ func (v *View) HideJSON(value []byte) ([]byte, error) {
 		case isKey:
 			return v.hide(roleText, text)
 		case r == roleSecret:
-			return "<secret:field>"
+			return "[secret:field]"
 		default:
 			return v.hide(r, text)
 		}

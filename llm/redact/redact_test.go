@@ -45,7 +45,7 @@ func shape(v *View, text string) string {
 	return tokenShape.ReplaceAllStringFunc(text, func(token string) string {
 		if original, ok := v.tokens.known[token]; ok {
 			k, _, _ := strings.Cut(token[1:], ":")
-			return "<" + k + "=" + original + ">"
+			return "[" + k + "=" + original + "]"
 		}
 		return token
 	})
@@ -54,52 +54,52 @@ func shape(v *View, text string) string {
 // What each kind of value looks like outside.
 func TestShapes(t *testing.T) {
 	for _, c := range []struct{ field, in, want string }{
-		{"user", "ann", "<user=ann>"},
-		{"user", `CORP\ann`, `<domain=CORP>\<user=ann>`},
-		{"user", `CORP\WS12$`, `<domain=CORP>\<host=WS12>$`},
-		{"user", "WS12$", "<host=WS12>$"},
+		{"user", "ann", "[user=ann]"},
+		{"user", `CORP\ann`, `[domain=CORP]\[user=ann]`},
+		{"user", `CORP\WS12$`, `[domain=CORP]\[host=WS12]$`},
+		{"user", "WS12$", "[host=WS12]$"},
 		{"user", `NT AUTHORITY\SYSTEM`, `NT AUTHORITY\SYSTEM`},
 		{"user", "root", "root"}, {"user", "Administrator", "Administrator"}, {"user", "-", "-"}, {"user", "LOCAL SERVICE", "LOCAL SERVICE"},
 		{"user", "DWM-1", "DWM-1"}, {"user", "unknown", "unknown"},
-		{"user", "ann@corp.example", "<user=ann>@<domain=corp.example>"},
-		{"user", "ann@mx7.corp.example", "<user=ann>@<host=mx7>.<domain=corp.example>"},
-		{"user", "ann@partner.example", "<user=ann>@partner.example"},
-		{"user", "arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/<user=ann>"},
+		{"user", "ann@corp.example", "[user=ann]@[domain=corp.example]"},
+		{"user", "ann@mx7.corp.example", "[user=ann]@[host=mx7].[domain=corp.example]"},
+		{"user", "ann@partner.example", "[user=ann]@partner.example"},
+		{"user", "arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/[user=ann]"},
 		{"user", "S-1-5-18", "S-1-5-18"},
-		{"user_id", "S-1-5-21-1004336348-1177238915-682003330-512", "<sid=S-1-5-21-1004336348-1177238915-682003330>-512"},
-		{"user_id", "S-1-5-21-1004336348-1177238915-682003330-1105", "<sid=S-1-5-21-1004336348-1177238915-682003330-1105>"},
-		{"user", "Ann Example", "<user=Ann Example>"},
-		{"user", "10.1.2.3", "<ip4=10.1.2.3>"},
-		{"user", "al", "<user=al>"},
-		{"recipient", "Ann Example <ann@corp.example>; bob@partner.example", "<user=Ann Example> <<user=ann>@<domain=corp.example>>; <user=bob>@partner.example"},
+		{"user_id", "S-1-5-21-1004336348-1177238915-682003330-512", "[sid=S-1-5-21-1004336348-1177238915-682003330]-512"},
+		{"user_id", "S-1-5-21-1004336348-1177238915-682003330-1105", "[sid=S-1-5-21-1004336348-1177238915-682003330-1105]"},
+		{"user", "Ann Example", "[user=Ann Example]"},
+		{"user", "10.1.2.3", "[ip4=10.1.2.3]"},
+		{"user", "al", "[user=al]"},
+		{"recipient", "Ann Example <ann@corp.example>; bob@partner.example", "[user=Ann Example] <[user=ann]@[domain=corp.example]>; [user=bob]@partner.example"},
 		{"src_user", "no-reply@evil.example", "no-reply@evil.example"},
-		{"dest", "WS12", "<host=WS12>"},
-		{"dest", "ws12.corp.example", "<host=ws12>.<domain=corp.example>"},
-		{"dest", "ws12.emea.corp.example", "<host=ws12>.<domain=emea.corp.example>"},
-		{"dest", "ws12.acme.local", "<host=ws12>.<domain=acme.local>"},
+		{"dest", "WS12", "[host=WS12]"},
+		{"dest", "ws12.corp.example", "[host=ws12].[domain=corp.example]"},
+		{"dest", "ws12.emea.corp.example", "[host=ws12].[domain=emea.corp.example]"},
+		{"dest", "ws12.acme.local", "[host=ws12].[domain=acme.local]"},
 		{"dest", "evil.example", "evil.example"}, {"dest", "198.51.100.7", "198.51.100.7"},
-		{"dest", "10.1.2.3:445", "<ip4=10.1.2.3>:445"},
-		{"dest", "203.0.113.9", "<ip4=203.0.113.9>"},
-		{"dest", "WS12:445", "<host=WS12>:445"},
-		{"host", "ws12.acme.example", "<host=ws12>.<domain=acme.example>"},
-		{"src_nt_domain", "ACME", "<domain=ACME>"}, {"src_nt_domain", "WORKGROUP", "WORKGROUP"},
-		{"src_ip", "127.0.0.1", "127.0.0.1"}, {"src_ip", "169.254.169.254", "169.254.169.254"}, {"src_ip", "100.64.1.1", "<ip4=100.64.1.1>"},
-		{"src_ip", "fd12:3456::1", "<ip6=fd12:3456::1>"}, {"src_ip", "FE80::1%eth0", "<ip6=FE80::1>%eth0"},
-		{"src_ip", "::ffff:10.1.2.3", "<ip4=::ffff:10.1.2.3>"}, {"src_ip", "2001:db8::5", "<ip6=2001:db8::5>"}, {"src_ip", "2606:4700::1111", "2606:4700::1111"},
-		{"src_mac", "00:1A:2b:3c:4d:5e", "<mac=00:1A:2b:3c:4d:5e>"}, {"src_mac", "001a.2b3c.4d5e", "<mac=001a.2b3c.4d5e>"},
-		{"process", `C:\Users\bob\x.exe`, `C:\Users\<user=bob>\x.exe`}, {"process", `C:\Users\Ann Example\x.exe`, `C:\Users\<user=Ann Example>\x.exe`},
-		{"process", `C:\Users\Public\x.exe`, `C:\Users\Public\x.exe`}, {"process", "cat /home/bob/.ssh/id_rsa", "cat /home/<user=bob>/.ssh/id_rsa"},
-		{"process", `copy x \\fs01\c$`, `copy x \\<host=fs01>\c$`}, {"process", `copy x \\10.1.2.3\c$`, `copy x \\<ip4=10.1.2.3>\c$`},
+		{"dest", "10.1.2.3:445", "[ip4=10.1.2.3]:445"},
+		{"dest", "203.0.113.9", "[ip4=203.0.113.9]"},
+		{"dest", "WS12:445", "[host=WS12]:445"},
+		{"host", "ws12.acme.example", "[host=ws12].[domain=acme.example]"},
+		{"src_nt_domain", "ACME", "[domain=ACME]"}, {"src_nt_domain", "WORKGROUP", "WORKGROUP"},
+		{"src_ip", "127.0.0.1", "127.0.0.1"}, {"src_ip", "169.254.169.254", "169.254.169.254"}, {"src_ip", "100.64.1.1", "[ip4=100.64.1.1]"},
+		{"src_ip", "fd12:3456::1", "[ip6=fd12:3456::1]"}, {"src_ip", "FE80::1%eth0", "[ip6=FE80::1]%eth0"},
+		{"src_ip", "::ffff:10.1.2.3", "[ip4=::ffff:10.1.2.3]"}, {"src_ip", "2001:db8::5", "[ip6=2001:db8::5]"}, {"src_ip", "2606:4700::1111", "2606:4700::1111"},
+		{"src_mac", "00:1A:2b:3c:4d:5e", "[mac=00:1A:2b:3c:4d:5e]"}, {"src_mac", "001a.2b3c.4d5e", "[mac=001a.2b3c.4d5e]"},
+		{"process", `C:\Users\bob\x.exe`, `C:\Users\[user=bob]\x.exe`}, {"process", `C:\Users\Ann Example\x.exe`, `C:\Users\[user=Ann Example]\x.exe`},
+		{"process", `C:\Users\Public\x.exe`, `C:\Users\Public\x.exe`}, {"process", "cat /home/bob/.ssh/id_rsa", "cat /home/[user=bob]/.ssh/id_rsa"},
+		{"process", `copy x \\fs01\c$`, `copy x \\[host=fs01]\c$`}, {"process", `copy x \\10.1.2.3\c$`, `copy x \\[ip4=10.1.2.3]\c$`},
 		{"process", `rundll32 \\evil.example\x.dll`, `rundll32 \\evil.example\x.dll`},
-		{"process", "ssh bob@jump01", "ssh <user=bob>@<host=jump01>"},
+		{"process", "ssh bob@jump01", "ssh [user=bob]@[host=jump01]"},
 		{"process", "npm install lodash@4.17.21", "npm install lodash@4.17.21"},
-		{"process", "tcpdump: 10.1.2.3.443 > 8.8.8.8.53", "tcpdump: <ip4=10.1.2.3>.443 > 8.8.8.8.53"},
-		{"query", "3.2.1.10.in-addr.arpa", "<ip4=3.2.1.10>.in-addr.arpa"},
-		{"query", "ip-10-1-2-3.evil.example", "ip-<ip4=10-1-2-3>.evil.example"},
-		{"body", "src:fe80::1 [fd00::2]:443 at 12:34:56", "src:<ip6=fe80::1> [<ip6=fd00::2>]:443 at 12:34:56"},
-		{"body", "Failed password for invalid user bob from 10.1.2.3 port 22", "Failed password for invalid user <user=bob> from <ip4=10.1.2.3> port 22"},
-		{"body", `{"userName": "bob", "x": 1}`, `{"userName": "<user=bob>", "x": 1}`},
-		{"body", "<user:abcdefgh>", "<text=<user:abcdefgh>>"}, {"body", "<secret:aws>", "<text=<secret:aws>>"},
+		{"process", "tcpdump: 10.1.2.3.443 > 8.8.8.8.53", "tcpdump: [ip4=10.1.2.3].443 > 8.8.8.8.53"},
+		{"query", "3.2.1.10.in-addr.arpa", "[ip4=3.2.1.10].in-addr.arpa"},
+		{"query", "ip-10-1-2-3.evil.example", "ip-[ip4=10-1-2-3].evil.example"},
+		{"body", "src:fe80::1 [fd00::2]:443 at 12:34:56", "src:[ip6=fe80::1] [[ip6=fd00::2]]:443 at 12:34:56"},
+		{"body", "Failed password for invalid user bob from 10.1.2.3 port 22", "Failed password for invalid user [user=bob] from [ip4=10.1.2.3] port 22"},
+		{"body", `{"userName": "bob", "x": 1}`, `{"userName": "[user=bob]", "x": 1}`},
+		{"body", "[user:abcdefgh]", "[text=[user:abcdefgh]]"}, {"body", "[secret:aws]", "[text=[secret:aws]]"},
 		{"url", "https://login.evil.example/corp.example.php", "https://login.evil.example/corp.example.php"},
 	} {
 		v := testRedactor(t).View(alert(winnow.Fields{c.field: {c.in}}), nil)
@@ -124,14 +124,14 @@ func TestNamesAreFoundEverywhere(t *testing.T) {
 		"process":          {`tool.exe /u:ANN.EXAMPLE /s:paywall07x --dom=corp /home/zoe%5Ccorp`},
 	}), nil)
 	got := v.field("process")
-	want := `tool.exe /u:<user=ANN.EXAMPLE> /s:<host=paywall07>x --dom=<domain=corp> /home/<user=zoe>%5C<domain=corp>`
+	want := `tool.exe /u:[user=ANN.EXAMPLE] /s:[host=paywall07]x --dom=[domain=corp] /home/[user=zoe]%5C[domain=corp]`
 	if shape(v, got) != want {
 		t.Errorf("got %s\nwant %s", shape(v, got), want)
 	}
 	if diff := cmp.Diff([]string{"vendor_host_name"}, v.Withheld); diff != "" {
 		t.Error(diff)
 	}
-	if user := v.field("user"); got[len("tool.exe /u:")+6:][:8] != user[strings.Index(user, "<user:")+6:][:8] {
+	if user := v.field("user"); got[len("tool.exe /u:")+6:][:8] != user[strings.Index(user, "[user:")+6:][:8] {
 		t.Errorf("another case has another token: %s, %s", user, got)
 	}
 }
@@ -143,7 +143,7 @@ func TestSameTokenInEveryAlert(t *testing.T) {
 	if a.field("src") != b.field("dest") {
 		t.Errorf("%s, then %s", a.field("src"), b.field("dest"))
 	}
-	if net := a.field("src")[:len("<ip4:abcdefgh")]; !strings.HasPrefix(b.field("src"), net) || a.field("src") == b.field("src") {
+	if net := a.field("src")[:len("[ip4:abcdefgh")]; !strings.HasPrefix(b.field("src"), net) || a.field("src") == b.field("src") {
 		t.Errorf("one network does not show: %s, %s", a.field("src"), b.field("src"))
 	}
 	if want := "user=" + a.field("user"); b.field("body") != want {
@@ -235,7 +235,7 @@ func TestLimits(t *testing.T) {
 	if diff := cmp.Diff([]string{"http_method", "process"}, v.Cut); diff != "" {
 		t.Error(diff)
 	}
-	if got := v.field("process"); len(got) > maxValue || strings.Contains(got, "10.1") || strings.HasSuffix(got, "<") {
+	if got := v.field("process"); len(got) > maxValue || strings.Contains(got, "10.1") || strings.HasSuffix(got, "[") {
 		t.Errorf("%d bytes that end in %q", len(got), got[len(got)-20:])
 	}
 	fields := winnow.Fields{}
@@ -260,12 +260,12 @@ func TestHideJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"user":"<user=bob>","n":[1.50,true,null,{"note":"<user=ann> said \"hi\""}],"api_key":"<secret:field>","<user=ann>":"y"}`
+	want := `{"user":"[user=bob]","n":[1.50,true,null,{"note":"[user=ann] said \"hi\""}],"api_key":"[secret:field]","[user=ann]":"y"}`
 	if shape(v, string(hidden)) != want {
 		t.Errorf("got %s", shape(v, string(hidden)))
 	}
 	back, err := v.UndoJSON(hidden)
-	if want := `{"user":"bob","n":[1.50,true,null,{"note":"ann said \"hi\""}],"api_key":"<secret:field>","ann":"y"}`; err != nil || string(back) != want {
+	if want := `{"user":"bob","n":[1.50,true,null,{"note":"ann said \"hi\""}],"api_key":"[secret:field]","ann":"y"}`; err != nil || string(back) != want {
 		t.Errorf("%v: %s", err, back)
 	}
 	for _, bad := range []string{"", "{", `{"a":1}x`, `{"a"}`, strings.Repeat("[", 100) + strings.Repeat("]", 100)} {

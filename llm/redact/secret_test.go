@@ -53,10 +53,10 @@ func TestSecrets(t *testing.T) {
 		text := before + secret + after
 		v := testRedactor(t).View(alert(winnow.Fields{"body": {text}}), nil)
 		got := v.field("body")
-		if strings.Contains(got, secret) || !strings.Contains(got, "<secret:"+c.kind+">") {
+		if strings.Contains(got, secret) || !strings.Contains(got, "[secret:"+c.kind+"]") {
 			t.Errorf("%s\n got %s", text, got)
 		}
-		if want := before + "<secret:" + c.kind + ">" + after; v.Undo(got) != want {
+		if want := before + "[secret:" + c.kind + "]" + after; v.Undo(got) != want {
 			t.Errorf("%s\nundo %s\nwant %s", text, v.Undo(got), want)
 		}
 		if len(v.Secrets) != 1 || v.Secrets[0] != (Removed{"body", c.kind}) {
@@ -76,7 +76,7 @@ func TestNoSecrets(t *testing.T) {
 		"a secret plan", "monkey=banana", "risk: the key is low", "curl -u https://x.example",
 	} {
 		v := testRedactor(t).View(alert(winnow.Fields{"body": {text}}), nil)
-		if got := v.field("body"); strings.Contains(got, "<secret:") {
+		if got := v.field("body"); strings.Contains(got, "[secret:") {
 			t.Errorf("%s\n got %s", text, got)
 		}
 	}
@@ -110,7 +110,7 @@ func TestSecretFields(t *testing.T) {
 	v := testRedactor(t, func(o *Options) { o.All = true }).View(alert(winnow.Fields{
 		"x.sessionToken": {"opensesame"}, "_raw": {"it said opensesame, then left"}, "password": {"powershell"}, "process": {"powershell -x"},
 	}), nil)
-	if got := v.field("_raw"); got != "it said <secret:field>, then left" {
+	if got := v.field("_raw"); got != "it said [secret:field], then left" {
 		t.Error(got)
 	}
 	if got := v.field("process"); got != "powershell -x" {

@@ -21,7 +21,7 @@ func (v *View) spans(role role, text string) []span {
 	folded := fold(text)
 	list := secretSpans(text, folded)
 	for _, at := range tokenMatches(text) {
-		list = slices.DeleteFunc(list, func(s span) bool { return at[0] < s.from && s.to < at[1] }) // as in <secret:aws>
+		list = slices.DeleteFunc(list, func(s span) bool { return at[0] < s.from && s.to <= at[1] }) // as in [secret:aws]
 		list = append(list, span{from: at[0], to: at[1], kind: kindText, same: text[at[0]:at[1]]})
 	}
 	list = append(list, v.r.roleSpans(role, text)...)
@@ -41,7 +41,7 @@ func (v *View) spans(role role, text string) []span {
 }
 
 func tokenMatches(text string) [][]int {
-	if !strings.Contains(text, "<") {
+	if !strings.Contains(text, "[") {
 		return nil
 	}
 	return tokenShape.FindAllStringIndex(text, -1)
@@ -103,7 +103,7 @@ func (v *View) replaced(text string, list []span, limit int) (hidden string, who
 func (v *View) token(s span, text string) string {
 	switch {
 	case s.kind == kindSecret:
-		return "<secret:" + s.secret + ">"
+		return "[secret:" + s.secret + "]"
 	case s.same != "":
 		return v.tokens.token(s.kind, s.group, s.same, text)
 	}

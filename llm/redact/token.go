@@ -24,8 +24,9 @@ const (
 )
 
 // tokenShape matches every token, and what somebody may have written to look like one. A token begins with
-// its only < and ends with its only >: whatever stands beside it, no other token can be read across its ends.
-var tokenShape = regexp.MustCompile(`<(?:user|host|domain|ip4|ip6|mac|sid|text):[a-z2-7]{8,16}(?:\.[a-z2-7]{3,4}){0,2}>|<secret:[a-z_]{1,16}>`)
+// its only [ and ends with its only ]: whatever stands beside it, no other token can be read across its ends. (JSON
+// often writes < and > in six characters each.)
+var tokenShape = regexp.MustCompile(`\[(?:user|host|domain|ip4|ip6|mac|sid|text):[a-z2-7]{8,16}(?:\.[a-z2-7]{3,4}){0,2}\]|\[secret:[a-z_]{1,16}\]`)
 
 // Lengths of the parts of a token, in characters of 5 bits.
 const (
@@ -78,7 +79,7 @@ func (t *tokens) token(k kind, group, same, text string) string {
 	sum := t.hash(k, id)
 	token := ""
 	for n := idLength; n <= 16; n++ { // longer only where two texts would share one
-		token = "<" + string(k) + ":" + sum[:n] + member + spelling + ">"
+		token = "[" + string(k) + ":" + sum[:n] + member + spelling + "]"
 		if _, taken := t.known[token]; !taken {
 			break
 		}
@@ -94,7 +95,7 @@ func (t *tokens) word(k kind, text string) string {
 
 // undo puts the texts back.
 func (t *tokens) undo(text string) string {
-	if !strings.Contains(text, "<") {
+	if !strings.Contains(text, "[") {
 		return text
 	}
 	return tokenShape.ReplaceAllStringFunc(text, func(token string) string {

@@ -23,7 +23,7 @@ type Removed struct {
 
 // View is what may leave of one alert, and the way back from its tokens. Safe for concurrent use.
 //
-// The lists name fields as the alert does; they do not leave. A field in Withheld or Cut was not seen in full
+// The lists name fields as the alert does; what leaves of them is [View.Name]. A field in Withheld or Cut was not seen in full
 // by whoever is shown the view (guard G5).
 type View struct {
 	Fields   []Field   // sorted by name
@@ -68,8 +68,14 @@ func (v *View) show(name string, values []string, left int) int {
 	return left
 }
 
-// fieldName is what a field is called outside. Names that products choose tell nothing; others can be the keys of
-// somebody's JSON.
+// Name returns what a field of the alert is called outside, for the lists of the view.
+func (v *View) Name(field string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fieldName(field)
+}
+
+// fieldName leaves names alone that products choose; others can be the keys of somebody's JSON.
 func (v *View) fieldName(name string) string {
 	if cim[name] || v.table != nil && v.table.Known(name) {
 		return name
