@@ -23,6 +23,8 @@ type AttackTechnique struct {
 type Catalogue struct {
 	byID map[string]AttackTechnique
 	ids  []string // sorted
+
+	words *wordIndex
 }
 
 // ReadCatalogue reads a CSV table with the columns id, name, tactics (joined by ";") and status;
@@ -56,6 +58,7 @@ func ReadCatalogue(name string, r io.Reader) (*Catalogue, error) {
 		return nil, fmt.Errorf("%s: no techniques", name)
 	}
 	slices.Sort(c.ids)
+	c.words = newWordIndex(c)
 	return c, nil
 }
 

@@ -83,5 +83,6 @@ func (r *run) judge(ctx context.Context) error {
 		return err
 	}
 	r.c.Correlation, r.c.Classification = j.Correlation, j.Classification
+	r.picked(r.p.o.Classify)
 	return nil
 }

@@ -1,6 +1,12 @@
 package llm
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/winnow-soc/winnow"
+)
 
 // Correlation ties the alert to known ways of attack.
 type Correlation struct {
@@ -47,5 +53,22 @@ func (r *run) correlate(ctx context.Context) (settled bool, err error) {
 	if r.combined() {
 		return false, nil
 	}
-	return false, ask(ctx, r, r.p.o.Correlate, Question{Task: TaskCorrelate, Case: &r.c}, &r.c.Correlation)
+	if err := ask(ctx, r, r.p.o.Correlate, Question{Task: TaskCorrelate, Case: &r.c}, &r.c.Correlation); err != nil {
+		return false, err
+	}
+	r.picked(r.p.o.Correlate)
+	return false, nil
+}
+
+// picked holds a language model to the candidates. A technique that is none of them stands in the
+// verdict, because it may be one that always goes to a person, and the alert is not closed.
+func (r *run) picked(m Model) {
+	if m.Source() != winnow.SourceModel {
+		return
+	}
+	for _, id := range r.c.Correlation.IDs() {
+		if !slices.ContainsFunc(r.c.Candidates, func(t AttackTechnique) bool { return t.ID == id }) {
+			r.object("G3", winnow.ReasonBadAnswer, fmt.Sprintf("technique %s is none of the candidates", id))
+		}
+	}
 }

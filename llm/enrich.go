@@ -46,5 +46,9 @@ func (e *Enrichment) check(k *checker) {
 
 // enrich is the first stage.
 func (r *run) enrich(ctx context.Context) (settled bool, err error) {
-	return false, ask(ctx, r, r.p.o.Enrich, Question{Task: TaskEnrich, Case: &r.c}, &r.c.Enrichment)
+	err = ask(ctx, r, r.p.o.Enrich, Question{Task: TaskEnrich, Case: &r.c}, &r.c.Enrichment)
+	if err == nil {
+		r.lift(r.p.o.Enrich)
+	}
+	return false, err
 }

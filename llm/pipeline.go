@@ -10,8 +10,8 @@ import (
 	"github.com/winnow-soc/winnow"
 )
 
-// Options say which models a pipeline asks, and what it knows. All but Facts, Calibration, First and
-// Combine are required.
+// Options say which models a pipeline asks, and what it knows. All but Facts, Knowledge, Calibration,
+// First and Combine are required.
 type Options struct {
 	Enrich, Correlate, Classify Model
 	Panel                       Panel
@@ -20,6 +20,9 @@ type Options struct {
 
 	// Calibration says what a stated confidence is worth; nil: nobody has measured it.
 	Calibration *Calibration
+
+	// Knowledge is what is known locally of an alert's values. nil: nothing.
+	Knowledge Knowledge
 
 	// First is asked before the models: analysts that cost nothing. What they may close needs no model.
 	First *Pipeline
@@ -112,7 +115,7 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 		}
 	}
 	r := &run{p: p, in: in, c: Case{Alert: in.Alert, Fields: in.Fields, Lists: in.Lists}}
-	r.observe()
+	r.observe(ctx)
 	for _, s := range stages {
 		settled, err := s(r, ctx)
 		if ctx.Err() != nil {
@@ -131,11 +134,12 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 }
 
 // observe notes what code can tell before anybody is asked.
-func (r *run) observe() {
+func (r *run) observe(ctx context.Context) {
 	taint, cut := Scan(r.in.Alert, r.in.Fields)
 	r.c.Taint = append(taint, r.in.Taint...)
 	r.c.Cut = cut
 	r.c.Facts = r.p.o.Facts.Find(r.in)
+	r.know(ctx)
 }
 
 // fail records that a model gave no answer: nothing is believed of the alert then. Without money for a

@@ -25,7 +25,7 @@ func judge(a *winnow.Alert, an *llm.Analysis, forced winnow.Reason, p conf.Polic
 	if !an.Closable() {
 		return raise(a, objection(an), p)
 	}
-	if !a.Severity.Within(p.MaxSeverity) {
+	if !a.Severity.Within(p.MaxSeverity) || v.Severity > p.MaxSeverity {
 		return raise(a, winnow.ReasonCeiling, p)
 	}
 	return winnow.StateClosed, winnow.ReasonVerdict
