@@ -33,6 +33,7 @@ const (
 	ReasonTaint       Reason = "taint"         // the alert's text tries to steer whoever reads it
 	ReasonBadAnswer   Reason = "bad_answer"    // an analyst's answer was not of the agreed form
 	ReasonEvidence    Reason = "evidence"      // cited evidence is not in the alert
+	ReasonProse       Reason = "prose"         // believed benign by a model, but others wrote sentences into it
 	ReasonUnseen      Reason = "unseen"        // believed benign by a model that did not see the alert in full
 	ReasonRefused     Reason = "model_refused" // the model would not answer
 	ReasonFiltered    Reason = "model_filter"  // the provider's content filter took question or answer

@@ -14,6 +14,7 @@ func (r *run) guard() {
 	r.guardFact()
 	r.guardEvidence()
 	r.guardTaint()
+	r.guardProse()
 	r.guardSeenInFull()
 	r.guardConfidence()
 	r.guardOffline()
@@ -41,6 +42,14 @@ func (r *run) guardDisposition() {
 func (r *run) guardTaint() {
 	if len(r.c.Taint) > 0 {
 		r.object("G4", winnow.ReasonTaint, "suspect text: "+strings.Join(r.c.Taint, ", "))
+	}
+}
+
+// guardProse is the second half of G4: a model closes nothing into which others wrote sentences. What
+// the patterns do not know may still have steered it. Offline analysts read no prose.
+func (r *run) guardProse() {
+	if len(r.prose) > 0 && !r.in.Policy.AllowProse && r.source == winnow.SourceModel {
+		r.object("G4", winnow.ReasonProse, "sentences that others wrote: "+strings.Join(r.prose, ", "))
 	}
 }
 

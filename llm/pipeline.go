@@ -37,6 +37,7 @@ type Policy struct {
 	TrustUncalibrated  bool            // take a model's stated confidence as it is
 	RequireFact        bool            // false waives the benign fact up to severity low
 	OfflineMaxSeverity winnow.Severity // offline analysts close nothing above it
+	AllowProse         bool            // models may close alerts in which others wrote sentences
 }
 
 // Input is one alert and what holds for it.
@@ -52,6 +53,8 @@ type Input struct {
 // Pipeline runs alerts through the stages, the panel and the guards. Safe for concurrent use.
 type Pipeline struct {
 	o Options
+
+	unscanned bool // for tests: G4 sees nothing
 }
 
 // New checks the options.
@@ -85,6 +88,7 @@ type run struct {
 	byModel    bool   // author is a language model
 	calls      []Call
 	objections []Objection
+	prose      []string // fields in which others wrote sentences
 	withheld   []string // fields that a model which was asked did not see
 	failed     error
 }
@@ -135,9 +139,11 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 
 // observe notes what code can tell before anybody is asked.
 func (r *run) observe(ctx context.Context) {
-	taint, cut := Scan(r.in.Alert, r.in.Fields)
-	r.c.Taint = append(taint, r.in.Taint...)
-	r.c.Cut = cut
+	if !r.p.unscanned {
+		s := scan(r.in.Alert, r.in.Fields)
+		r.c.Taint, r.c.Cut, r.prose = s.taint, s.cut, s.prose
+	}
+	r.c.Taint = append(r.c.Taint, r.in.Taint...)
 	r.c.Facts = r.p.o.Facts.Find(r.in)
 	r.know(ctx)
 }

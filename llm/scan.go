@@ -22,13 +22,20 @@ const (
 // for those that the table knows. cut names the fields that were too long to be read in full. The
 // cost is linear in the limits above. Safe for concurrent use.
 func Scan(a *winnow.Alert, t *winnow.FieldTable) (taint, cut []string) {
-	s := scanner{c: &Case{Alert: a, Fields: t}}
+	s := scan(a, t)
+	return s.taint, s.cut
+}
+
+func scan(a *winnow.Alert, t *winnow.FieldTable) *scanner {
+	s := &scanner{c: &Case{Alert: a, Fields: t}}
 	names := a.Fields.Names()
+	s.foreign = true
 	s.others(names)
 	s.names(names)
+	s.foreign = false
 	s.ours(names)
 	s.match()
-	return s.taint, s.cut
+	return s
 }
 
 // ScanText scans one text that is no field of an alert, under the name of where it comes from.
@@ -107,6 +114,9 @@ type scanner struct {
 	decoded  int // bytes of decoded layers so far
 	taint    []string
 	cut      []string
+	foreign  bool // what is read now is worded by others
+	halves   halves
+	prose    []string // fields in which others wrote sentences
 }
 
 // segment says which field the text comes from, up to the next segment.
@@ -165,13 +175,28 @@ func (s *scanner) add(field, v string) {
 	if hidden != "" {
 		s.note(field, hidden)
 	}
+	s.noteProse(field, string(s.text[start:]))
 	if alt, apart := deobfuscate(string(s.text[start:])); alt != "" {
+		if apart {
+			s.noteProse(field, "you are to read this") // spelled out letter by letter: nothing but text is
+		}
 		if apart && spelledOut().MatchString(alt) {
 			s.note(field, "spelled_out")
 		}
 		s.text = append(append(s.text, ' '), alt...)
 	}
 	s.text = append(s.text, ' ')
+}
+
+// noteProse notes a field in which others wrote a sentence, or the last of several that hold one
+// together. Names of fields count when they are one by themselves.
+func (s *scanner) noteProse(field, text string) {
+	if !s.foreign || slices.Contains(s.prose, field) {
+		return
+	}
+	if sentence(text) || len(s.prose) == 0 && len(s.c.Alert.Fields[field]) > 0 && field != text && s.halves.add(text) {
+		s.prose = append(s.prose, field)
+	}
 }
 
 func (s *scanner) note(field, sign string) {

@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -42,7 +44,7 @@ func decodings(v string) []string {
 }
 
 // unescape replaces escapes: the mark, then (with kinds) one of their letters, then two hex
-// digits, or four after u. It reports whether it found four or more: single ones hide nothing.
+// digits, or four after u. It reports whether it found two or more: single ones hide nothing.
 func unescape(v string, mark byte, kinds string) (string, bool) {
 	var out strings.Builder
 	found := 0
@@ -58,7 +60,7 @@ func unescape(v string, mark byte, kinds string) (string, bool) {
 		out.WriteByte(v[i])
 		i++
 	}
-	return out.String(), found >= 4
+	return out.String(), found >= 2
 }
 
 func writeEscaped(out *strings.Builder, r rune, whole bool) {
@@ -164,11 +166,11 @@ func readable(b []byte) string {
 		return s
 	}
 	if !utf8.Valid(b) {
-		return ""
+		return foreignUTF16(b)
 	}
 	for _, c := range b {
 		if c < ' ' && c != '\n' && c != '\r' && c != '\t' {
-			return ""
+			return foreignUTF16(b)
 		}
 	}
 	return string(b)
@@ -180,15 +182,56 @@ func utf16Text(b []byte) string {
 		return ""
 	}
 	zeros := 0
-	units := make([]uint16, len(b)/2)
-	for i := range units {
-		units[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
-		if b[2*i+1] == 0 && b[2*i] >= ' ' {
+	for i := 0; i < len(b); i += 2 {
+		if b[i+1] == 0 && b[i] >= ' ' {
 			zeros++
 		}
 	}
-	if zeros < len(units)*3/4 {
+	if zeros < len(b)/2*3/4 {
 		return ""
 	}
+	return decodeUTF16(b)
+}
+
+func decodeUTF16(b []byte) string {
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
+	}
 	return string(utf16.Decode(units))
+}
+
+// foreignScripts are those in which somebody might write an order in UTF-16. Arbitrary bytes spread
+// over many of them; a text keeps to one.
+var foreignScripts = [][]*unicode.RangeTable{
+	{unicode.Cyrillic}, {unicode.Arabic}, {unicode.Hebrew}, {unicode.Greek}, {unicode.Hangul}, {unicode.Thai}, {unicode.Devanagari},
+	{unicode.Han, unicode.Hiragana, unicode.Katakana},
+}
+
+// foreignUTF16 decodes little-endian UTF-16 in another script than Latin.
+func foreignUTF16(b []byte) string {
+	if len(b) < minEncoded || len(b)%2 != 0 {
+		return ""
+	}
+	text := decodeUTF16(b)
+	letters := 0
+	count := make([]int, len(foreignScripts))
+	for _, r := range text {
+		if r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return ""
+		}
+		if !unicode.IsLetter(r) {
+			continue
+		}
+		letters++
+		for i, script := range foreignScripts {
+			if unicode.In(r, script...) {
+				count[i]++
+			}
+		}
+	}
+	if letters == 0 || slices.Max(count)*10 < letters*9 {
+		return ""
+	}
+	return text
 }

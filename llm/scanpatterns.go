@@ -77,6 +77,10 @@ var claimPatterns = []pattern{
 
 // markupPatterns look like the inside of a conversation with a model.
 var markupPatterns = []pattern{
+	{"own_words", "", "benignpositive falsepositivelogic falsepositivedata truepositive winnow winnow_verdict winnow_confidence winnow_taint winnow_proposal benign_facts",
+		`{<}(?:benignpositive|falsepositive(?:logic|data)|truepositive|winnow(?:_\pL+| ?(?:: |verdict|says|rule|closed|cached))|benign_facts)`},
+	{"chat_role", "role", "role", `["'\x60]?role["'\x60]? ?[:=] ?["'\x60]?(?:system|assistant|developer)`},
+	{"auto_close", "", "auto autoclose allowed close escalate escalation triage alert ignore benign", `(?:{<}(?:auto ?close|do not (?:alert|escalate|triage)|no (?:further )?(?:triage|escalation)|safe to ignore|(?:verdicts?|disposition|comment) ?[:=] ?(?:disposition ?: ?)?["'\x60]?(?:benign|cached|closed|1|2|3|4)|(?:network|identity|threat_intel) (?:safe|benign))|\[(?:benign|safe|do not \pL+|false positive)\])`},
 	{"chat_token", "<", "im_start im_end endoftext system assistant user begin_of_text end_of_text start_header_id eot_id fim_prefix end_header_id end_of_turn start_of_turn endofprompt",
 		`<\|? ?/?(?:im_start|im_end|endoftext|endofprompt|begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|fim_prefix|system|assistant|user|start_of_turn|end_of_turn)\|?>?`},
 	{"chat_inst", "", "inst sys", `(?:\[ ?/?inst ?\]|<< ?/?sys ?>>)`},

@@ -38,6 +38,7 @@ func (p *Policy) keys() []key {
 		{name: "confidence", set: integer(&p.Confidence, 0, 100)},
 		{name: "trust_uncalibrated", set: boolean(&p.TrustUncalibrated)},
 		{name: "require_fact", set: boolean(&p.RequireFact)},
+		{name: "allow_prose", set: boolean(&p.AllowProse)},
 		{name: "offline_max_severity", set: severity(&p.OfflineMaxSeverity)},
 		{name: "max_severity", set: severity(&p.MaxSeverity)},
 		{name: "high_risk_words", set: list(&p.HighRiskWords)},

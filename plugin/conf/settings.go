@@ -49,6 +49,7 @@ type Policy struct {
 	Confidence         int
 	TrustUncalibrated  bool
 	RequireFact        bool
+	AllowProse         bool // models may close alerts in which others wrote sentences
 	OfflineMaxSeverity winnow.Severity
 	MaxSeverity        winnow.Severity // ceiling for every closer but rules, which have their own
 	HighRiskWords      []string

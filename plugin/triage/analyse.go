@@ -247,7 +247,7 @@ func (e *Engine) forgery(t *ledger.Tx, a *winnow.Alert) ([]string, error) {
 
 func llmPolicy(p conf.Policy) llm.Policy {
 	return llm.Policy{
-		Confidence: p.Confidence, TrustUncalibrated: p.TrustUncalibrated, RequireFact: p.RequireFact,
+		Confidence: p.Confidence, TrustUncalibrated: p.TrustUncalibrated, RequireFact: p.RequireFact, AllowProse: p.AllowProse,
 		OfflineMaxSeverity: p.OfflineMaxSeverity,
 	}
 }

@@ -52,7 +52,7 @@ func objection(an *llm.Analysis) winnow.Reason {
 		}
 	}
 	for _, r := range []winnow.Reason{
-		winnow.ReasonBadAnswer, winnow.ReasonEvidence, winnow.ReasonUnseen, winnow.ReasonNoFact, winnow.ReasonConfidence, winnow.ReasonOffline,
+		winnow.ReasonBadAnswer, winnow.ReasonEvidence, winnow.ReasonUnseen, winnow.ReasonProse, winnow.ReasonNoFact, winnow.ReasonConfidence, winnow.ReasonOffline,
 	} {
 		if an.Objected(r) && (an.Verdict.Disposition.Benign() || r == winnow.ReasonBadAnswer && an.Verdict.Source == winnow.SourceModel) {
 			return r
