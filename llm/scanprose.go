@@ -42,10 +42,10 @@ wszystkie jako ten to jest i lub bir ve bu icin tum olarak yok say`
 
 var grammar = sync.OnceValue(func() map[string]int {
 	weight := map[string]int{}
-	for _, w := range strings.Fields(functionWords) {
+	for w := range strings.FieldsSeq(functionWords) {
 		weight[w] = 1
 	}
-	for _, w := range strings.Fields(speakingWords) {
+	for w := range strings.FieldsSeq(speakingWords) {
 		weight[w] = 2
 	}
 	return weight
