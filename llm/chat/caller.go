@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,7 +119,9 @@ func (c *Caller) Call(ctx context.Context, p Purpose, r *Request) (*Reply, llm.U
 	if r.MaxOutput <= 0 {
 		return nil, llm.Usage{}, fmt.Errorf("model %s: a request without a limit of output", c.o.Name)
 	}
-	k := &calling{c: c, p: p, r: r, load: weigh(r)}
+	sent := *r // an attempt may be on its way still when the conversation goes on
+	sent.Messages = slices.Clone(r.Messages)
+	k := &calling{c: c, p: p, r: &sent, load: weigh(r)}
 	if c.o.Batch != nil && r.ID != "" {
 		reply, err := k.batch(ctx)
 		if !errors.As(err, new(*unbatchedError)) {
