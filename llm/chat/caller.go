@@ -48,6 +48,7 @@ type Caller struct {
 	slots   chan struct{} // nil: any number
 	gate    *gate
 	breaker *breaker
+	backoff time.Duration // backoffMin
 
 	mu     sync.Mutex
 	closed bool
@@ -85,7 +86,7 @@ func NewCaller(o CallerOptions) (*Caller, error) {
 		return nil, fmt.Errorf("caller %s: a limit is below 0", o.Name)
 	}
 	o.Attempts = max(o.Attempts, 1)
-	c := &Caller{o: o, gate: newGate(o.Limit, o.Now), breaker: newBreaker(o.Name, o.Now)}
+	c := &Caller{o: o, gate: newGate(o.Limit, o.Now), breaker: newBreaker(o.Name, o.Now), backoff: backoffMin}
 	if o.Limit.Concurrency > 0 {
 		c.slots = make(chan struct{}, o.Limit.Concurrency)
 	}
@@ -146,7 +147,7 @@ func (c *Caller) Call(ctx context.Context, p Purpose, r *Request) (*Reply, llm.U
 // backOff pauses before another try: a random time, and no less than the provider asks for.
 func (c *Caller) backOff(ctx context.Context, try int, failure *Error) error {
 	most := backoffMax
-	if doubled := backoffMin << min(try-1, 16); doubled < most {
+	if doubled := c.backoff << min(try-1, 16); doubled < most {
 		most = doubled
 	}
 	pause := rand.N(most + 1) //nolint:gosec // spreads tries in time; nobody gains by guessing it
