@@ -70,6 +70,7 @@ func (p *Pipeline) keys() []key {
 	return []key{
 		{name: "model", set: text(&p.Model)},
 		{name: "coordinator", set: text(&p.Coordinator)},
+		{name: "combine", set: boolean(&p.Combine)},
 		{name: "panel_always", set: boolean(&p.PanelAlways)},
 		{name: "panel_low", set: integer(&p.PanelLow, 0, 100)},
 		{name: "panel_high", set: integer(&p.PanelHigh, 0, 100)},

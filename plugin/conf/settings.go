@@ -87,6 +87,7 @@ const (
 type Pipeline struct {
 	Model       string // the model the bill is priced with
 	Coordinator string // name of a [model:NAME]
+	Combine     bool   // correlate and classify are one call of a language model
 	PanelAlways bool
 	PanelLow    int // the disputed band of confidence, bounds included
 	PanelHigh   int

@@ -75,7 +75,7 @@ func openPipeline(d *state.Deployment, facts *llm.Facts, calibration *llm.Calibr
 	brains := brains{settings: s, offline: offline.New(catalogue)}
 	o := llm.Options{
 		Enrich: brains.of(s.Stages["enrich"].Model), Correlate: brains.of(s.Stages["correlate"].Model),
-		Classify: brains.of(s.Stages["classify"].Model), Catalogue: catalogue, Facts: facts, Calibration: calibration,
+		Classify: brains.of(s.Stages["classify"].Model), Catalogue: catalogue, Combine: s.Pipeline.Combine, Facts: facts, Calibration: calibration,
 		Panel: llm.Panel{
 			Coordinator: brains.of(s.Pipeline.Coordinator), Always: s.Pipeline.PanelAlways,
 			Low: s.Pipeline.PanelLow, High: s.Pipeline.PanelHigh,
