@@ -81,7 +81,6 @@ type run struct {
 	p          *Pipeline
 	in         Input
 	c          Case
-	first      winnow.Verdict // of the analysts that were asked before the models
 	judgement  judgement
 	split      bool // the panel did not agree
 	source     winnow.Source
@@ -114,14 +113,12 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 	if in.Alert == nil {
 		return Analysis{}, errors.New("analyse: no alert")
 	}
-	var first Analysis
 	if p.o.First != nil {
-		var err error
-		if first, err = p.o.First.Analyse(ctx, in); err != nil || first.Closable() {
+		if first, err := p.o.First.Analyse(ctx, in); err != nil || first.Closable() {
 			return first, err
 		}
 	}
-	r := &run{first: first.Verdict, p: p, in: in, c: Case{Alert: in.Alert, Fields: in.Fields, Lists: in.Lists}}
+	r := &run{p: p, in: in, c: Case{Alert: in.Alert, Fields: in.Fields, Lists: in.Lists}}
 	r.observe(ctx)
 	for _, s := range stages {
 		settled, err := s(r, ctx)
@@ -136,19 +133,8 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 			break
 		}
 	}
-	r.keepSuspicion()
 	r.guard()
 	return r.analysis(), nil
-}
-
-// keepSuspicion holds on to what the analysts before the models believed to be real, where the alert
-// tries to steer its reader: a model may have been talked out of it, and they read no prose.
-func (r *run) keepSuspicion() {
-	if len(r.c.Taint) == 0 || r.first.Disposition != winnow.TruePositive || r.judgement.disposition == winnow.TruePositive {
-		return
-	}
-	r.judgement = judgement{r.first.Disposition, r.first.Confidence, r.first.Case}
-	r.source, r.byModel = winnow.SourceOffline, false
 }
 
 // observe notes what code can tell before anybody is asked.

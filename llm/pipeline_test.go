@@ -297,33 +297,3 @@ func drawScript(rt *rapid.T) *script {
 	}
 	return s
 }
-
-// First is asked before the models: what it may close needs none of them, and what it believes real
-// stays so when the alert tries to talk its reader out of it.
-func TestAnalystsBeforeTheModels(t *testing.T) {
-	calm := benignScript(winnow.SourceOffline)
-	alarmed := benignScript(winnow.SourceOffline)
-	alarmed.answers["classify"] = strings.NewReplacer("BenignPositive", "TruePositive", "95", "99").Replace(alarmed.answers["classify"])
-	for name, c := range map[string]struct {
-		first *script
-		taint []string
-		asked bool // the models were
-		want  winnow.Disposition
-	}{
-		"what they may close":          {calm, nil, false, winnow.BenignPositive},
-		"what they may not":            {alarmed, nil, true, winnow.BenignPositive},
-		"suspicion of a tainted alert": {alarmed, []string{"forged:winnow_id"}, true, winnow.TruePositive},
-	} {
-		in := travel(t)
-		in.Alert.Severity, in.Taint = winnow.SeverityInformational, c.taint
-		in.Policy.OfflineMaxSeverity = winnow.SeverityInformational
-		asked := false
-		m := benignScript(winnow.SourceModel)
-		m.seen = func(Question) { asked = true }
-		p := newTest(t, m, func(o *Options) { o.First = newTest(t, c.first, nil) })
-		an, err := p.Analyse(t.Context(), in)
-		if err != nil || an.Verdict.Disposition != c.want || asked != c.asked || c.taint != nil && an.Closable() {
-			t.Errorf("%s: %s, models asked %v, closable %v, %v, %v", name, an.Verdict.Disposition, asked, an.Closable(), an.Objections, err)
-		}
-	}
-}
