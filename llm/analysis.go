@@ -1,6 +1,8 @@
 package llm
 
 import (
+	"slices"
+
 	"github.com/winnow-soc/winnow"
 )
 
@@ -37,6 +39,14 @@ type Objection struct {
 // benign and nothing speaks against it. The zero Analysis is not closable.
 func (a Analysis) Closable() bool {
 	return a.judged && len(a.Objections) == 0 && a.Failed == nil && a.Verdict.Disposition.Benign()
+}
+
+// ClosableBut reports whether the verdict would be closable if no guard objected for one of these reasons. It
+// is for measuring what a guard costs, and closes nothing.
+func (a Analysis) ClosableBut(reasons ...winnow.Reason) bool {
+	b := a
+	b.Objections = slices.DeleteFunc(slices.Clone(a.Objections), func(o Objection) bool { return slices.Contains(reasons, o.Reason) })
+	return b.Closable()
 }
 
 // Objected reports whether some objection has the reason.

@@ -81,3 +81,17 @@ func betaFraction(a, b, x float64) float64 {
 	}
 	return front * f
 }
+
+// Wilson returns the bounds between which a share lies with 95 % confidence by Wilson's score interval, when
+// k of n had it: narrower than [Interval] and good for many. Of none nothing is known: 0 to 1.
+func Wilson(k, n int) (low, high float64) {
+	if n <= 0 || k < 0 || k > n {
+		return 0, 1
+	}
+	const z = 1.959963984540054
+	share, count := float64(k)/float64(n), float64(n)
+	middle := share + z*z/(2*count)
+	spread := z * math.Sqrt(share*(1-share)/count+z*z/(4*count*count))
+	whole := 1 + z*z/count
+	return max((middle-spread)/whole, 0), min((middle+spread)/whole, 1)
+}
