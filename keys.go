@@ -4,6 +4,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -144,6 +145,21 @@ func (k *Keys) NewID(key Key, received time.Time) string {
 	}
 	copy(u[6:], sum[:10])
 	return encodeULID(u)
+}
+
+// Nonce returns words that nobody without the secret can foresee, and that are the same for the same
+// names: 52 letters and digits. Safe for concurrent use.
+func (k *Keys) Nonce(of ...string) string {
+	info := []byte("winnow/nonce")
+	for _, name := range of {
+		info = binary.BigEndian.AppendUint64(info, uint64(len(name)))
+		info = append(info, name...)
+	}
+	words, err := hkdf.Expand(sha256.New, k.secret, string(info), sha256.Size)
+	if err != nil {
+		panic("winnow: a nonce of valid keys failed: " + err.Error()) // asked for more bytes than there are
+	}
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(words)
 }
 
 // Sign returns the winnow_id written into everything that winnow creates: the alert ID and a MAC.

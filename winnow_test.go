@@ -217,6 +217,23 @@ func testKeys(t testing.TB) *winnow.Keys {
 	return k
 }
 
+func TestNonce(t *testing.T) {
+	k := testKeys(t)
+	stranger, err := winnow.NewKeys([]byte(strings.Repeat("x", winnow.KeySize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := k.Nonce("01J", "classify", "")
+	if again := k.Clone().Nonce("01J", "classify", ""); again != first || len(first) != 52 {
+		t.Errorf("%q, then %q", first, again)
+	}
+	for _, other := range []string{k.Nonce("01J", "classif", "y"), k.Nonce("01J", "classify"), k.Nonce("01K", "classify", ""), stranger.Nonce("01J", "classify", "")} {
+		if other == first {
+			t.Errorf("two questions have the nonce %q", first)
+		}
+	}
+}
+
 func TestKeysNeedASecret(t *testing.T) {
 	if _, err := winnow.NewKeys([]byte("short")); err == nil {
 		t.Error("a short secret was taken")
