@@ -2,6 +2,8 @@ package llmtest
 
 import (
 	"encoding/json"
+	"regexp"
+	"strings"
 )
 
 // API names an interface that the server speaks.
@@ -77,9 +79,15 @@ func (r *Request) Data() []string {
 	return out
 }
 
+// schemaInWords is how a prompt names the schema for a model that takes none.
+var schemaInWords = regexp.MustCompile(`one JSON object of the schema (\w+)`)
+
 func (r *Request) finish() {
 	if r.Kind == "" {
 		r.Kind = kindOf(r.Schema)
+	}
+	if m := schemaInWords.FindStringSubmatch(strings.Join(r.Data(), "\n")); r.Kind == "" && m != nil {
+		r.Kind = m[1]
 	}
 	for _, t := range r.Turns {
 		if t.Role != "user" {

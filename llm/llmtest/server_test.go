@@ -406,6 +406,20 @@ func TestToolsAreHonoured(t *testing.T) {
 	}
 }
 
+func TestKindsWithoutASchema(t *testing.T) {
+	var heard string
+	s := start(t, llmtest.Options{Hear: func(r *llmtest.Request) { heard = r.Kind }})
+	body := `{"model":"m","store":false,"max_tokens":9,"messages":[{"role":"user","content":"Answer with one JSON object of the schema coordinate."}],"response_format":{"type":"json_object"}}`
+	resp, out, err := post(t, s, llmtest.Chat, body)
+	if err != nil || resp.StatusCode != http.StatusOK || heard != "coordinate" {
+		t.Errorf("heard %q: %v %s", heard, err, out)
+	}
+	resp, out, err = post(t, s, llmtest.Chat, strings.ReplaceAll(body, "JSON", "")) // which the interface does not take
+	if err != nil || resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
 func TestAnswersOverTheLimitAreCut(t *testing.T) {
 	s := start(t, llmtest.Options{Brain: llmtest.Script(llmtest.Answer{Text: strings.Repeat("x", 5000)})})
 	_, body, err := post(t, s, llmtest.Chat, bodies[llmtest.Chat])
