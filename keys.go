@@ -125,6 +125,11 @@ func sameNames(names []string, f Fields) bool {
 	return true
 }
 
+// Redact derives the key of the tokens that stand for names in what leaves for a model: see llm/redact.
+func (k *Keys) Redact() ([]byte, error) {
+	return hkdf.Expand(sha256.New, k.secret, "winnow/redact", KeySize)
+}
+
 // Canary maps (rule, sid, rid) to an evenly spread number in [0,1) that nobody without the
 // secret can foresee, and that a replay repeats.
 func (k *Keys) Canary(rule, sid, rid string) float64 {

@@ -13,7 +13,7 @@ func (s *Settings) single() map[string][]key {
 		"gate": s.Gate.keys(), "policy": s.Policy.keys(), "cache": s.Cache.keys(),
 		"content": s.Content.keys(), "pipeline": s.Pipeline.keys(), "review": s.Review.keys(),
 		"queue": s.Queue.keys(), "worker": s.Worker.keys(), "splunk": s.Splunk.keys(),
-		"retention": s.Retention.keys(), "budget": s.Budget.keys(),
+		"retention": s.Retention.keys(), "budget": s.Budget.keys(), "redact": s.Redact.keys(),
 	}
 }
 
@@ -22,7 +22,7 @@ func (s *Settings) single() map[string][]key {
 func Read(f *File) (*Settings, error) {
 	s := &Settings{
 		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{}, Modes: map[string]Mode{},
-		searches: map[string]Search{},
+		searches: map[string]Search{}, redacted: map[string]RedactSearch{},
 	}
 	r := reader{file: f, s: s, single: s.single()}
 	for _, name := range sortedKeys(r.single) {
@@ -81,7 +81,7 @@ func (r *reader) refuseUnknown(stanza string, names []string) {
 }
 
 // kinds are the prefixes of stanzas that may appear more than once, each with its own name.
-var kinds = []string{"search", "stage", "agent", "model", "mode", "sink"}
+var kinds = []string{"search", "stage", "agent", "model", "mode", "sink", "redact"}
 
 // named reads one [kind:NAME] stanza.
 func (r *reader) named(stanza string) {
@@ -113,6 +113,8 @@ func (r *reader) named(stanza string) {
 		instance(r, stanza, name, r.s.Models, (*Model).keys)
 	case "mode":
 		r.mode(stanza, name)
+	case "redact":
+		r.redacted(stanza, name)
 	case "sink":
 		v := Sink{Name: name}
 		r.fill(stanza, v.keys())
@@ -126,7 +128,7 @@ func (r *reader) inherited() {
 	for _, keys := range r.single {
 		names = append(names, keyNames(keys)...)
 	}
-	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys()} {
+	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys()} {
 		names = append(names, keyNames(keys)...)
 	}
 	slices.Sort(names)

@@ -16,6 +16,7 @@ type Settings struct {
 	Content   Content
 	Pipeline  Pipeline
 	Budget    Budget
+	Redact    Redact
 	Stages    map[string]Stage // enrich, correlate, classify
 	Agents    map[string]Agent // network, identity, threat_intel
 	Models    map[string]Model
@@ -28,6 +29,7 @@ type Settings struct {
 	Retention Retention
 
 	searches map[string]Search
+	redacted map[string]RedactSearch
 }
 
 // Gate is [gate]: what the alert action may do.

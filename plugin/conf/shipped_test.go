@@ -29,6 +29,9 @@ func TestShippedConfigurationIsCautious(t *testing.T) {
 	if p.OfflineMaxSeverity.String() != "informational" || p.MaxSeverity.String() != "medium" {
 		t.Errorf("[policy] ships with ceilings %s and %s", p.OfflineMaxSeverity, p.MaxSeverity)
 	}
+	if d := s.RedactOf("any"); s.Redact.Allow != conf.AllowCIM || d.Class != conf.ClassConfidential || len(d.Fields)+len(d.Irrelevant) > 0 {
+		t.Errorf("[redact] ships as %+v, for a search %+v", s.Redact, d)
+	}
 }
 
 // TestShippedConfigurationIsComplete holds winnow.conf, winnow.conf.spec and Settings against
@@ -42,7 +45,11 @@ func TestShippedConfigurationIsComplete(t *testing.T) {
 	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.Search]()), spec["search"]); diff != "" {
 		t.Errorf("README/winnow.conf.spec and Settings differ for [search:NAME] (-Settings +spec):\n%s", diff)
 	}
-	delete(spec, "search") // it ships without a stanza
+	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.RedactSearch]()), spec["redact:search"]); diff != "" {
+		t.Errorf("README/winnow.conf.spec and Settings differ for [redact:SEARCH] (-Settings +spec):\n%s", diff)
+	}
+	delete(spec, "search") // these ship without a stanza
+	delete(spec, "redact:search")
 	if diff := cmp.Diff(settingsKeys(), spec); diff != "" {
 		t.Errorf("README/winnow.conf.spec and Settings differ (-Settings +spec):\n%s", diff)
 	}
@@ -122,7 +129,10 @@ func specKeys(t *testing.T) map[string][]string {
 	keys, kind := map[string][]string{}, ""
 	for line := range strings.Lines(string(data)) {
 		if name, ok := strings.CutPrefix(line, "["); ok {
-			kind, _, _ = strings.Cut(strings.TrimSuffix(strings.TrimSpace(name), "]"), ":")
+			name = strings.TrimSuffix(strings.TrimSpace(name), "]")
+			if kind, _, _ = strings.Cut(name, ":"); name == "redact:<search>" {
+				kind = "redact:search" // beside [redact], which has keys of its own
+			}
 		} else if m := specKey.FindStringSubmatch(line); m != nil {
 			keys[kind] = append(keys[kind], m[1])
 		}

@@ -31,25 +31,29 @@ const (
 	maxStatusFile   = 4 << 20
 )
 
-// Report appends an event to status.ndjson in one write. A file that has grown beyond its limit is
-// first moved to status.ndjson.1.
+// Report appends an event to status.ndjson.
 func (d *Deployment) Report(s Status) error {
-	path := d.Path("status.ndjson")
-	if info, err := os.Stat(path); err == nil && info.Size() > maxStatusFile {
-		if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
 	s.Count = len(s.Errors)
 	short := make([]string, 0, min(s.Count, maxStatusErrors))
 	for _, text := range s.Errors[:min(s.Count, maxStatusErrors)] {
 		short = append(short, clipped(text))
 	}
 	s.Errors, s.Time = short, s.Time.UTC()
+	return appendEvent(d.Path("status.ndjson"), maxStatusFile, s)
+}
+
+// appendEvent appends an event to a file in one write. A file that has grown beyond its limit is first moved to
+// the same name with .1 at its end.
+func appendEvent(path string, limit int64, event any) error {
+	if info, err := os.Stat(path); err == nil && info.Size() > limit {
+		if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
+	if err := enc.Encode(event); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
