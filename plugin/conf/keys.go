@@ -99,10 +99,6 @@ func (a *Agent) keys() []key {
 	}
 }
 
-func (m *Model) keys() []key {
-	return []key{{name: "provider", set: oneOf(&m.Provider, "offline")}}
-}
-
 func (s *Sink) keys() []key {
 	return []key{
 		{name: "type", set: oneOf(&s.Type, SinkNotable, SinkUpdate, SinkFile)},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/winnow-soc/winnow"
 )
 
 // Load reads default/NAME.conf of an app, lays local/NAME.conf over it when there is one, and
@@ -55,8 +57,17 @@ func (f *File) apply(set string) error {
 		}
 		key := strings.Trim(set[dot+1:i], blank)
 		value := strings.Trim(set[i+1:], blank)
-		f.Set(set[:dot], key, Value{Text: value, File: "--set " + set})
+		f.Set(set[:dot], key, Value{Text: value, File: "--set " + shown(set, key)})
 		return nil
 	}
 	return fmt.Errorf("--set %q: want STANZA.KEY=VALUE, like gate.run=shadow", set)
+}
+
+// shown is a --set for errors: whoever takes key for the place of the key itself does not find it in a log.
+func shown(set, key string) string {
+	if key != "key" {
+		return set
+	}
+	name, value, _ := strings.Cut(set, "=")
+	return name + "=" + winnow.Secret(value).String()
 }

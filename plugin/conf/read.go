@@ -110,7 +110,7 @@ func (r *reader) named(stanza string) {
 			instance(r, stanza, name, r.s.Agents, (*Agent).keys)
 		}
 	case "model":
-		instance(r, stanza, name, r.s.Models, (*Model).keys)
+		r.model(stanza, name)
 	case "mode":
 		r.mode(stanza, name)
 	case "redact":
@@ -179,6 +179,7 @@ func (r *reader) check() {
 		r.knownModel("agent:"+name, "brain", r.s.Agents[name].Brain)
 	}
 	r.knownModel("pipeline", "coordinator", r.s.Pipeline.Coordinator)
+	r.fallbacks()
 	if p := r.s.Pipeline; p.PanelHigh < p.PanelLow {
 		r.below("pipeline", "panel_high", "panel_low")
 	}

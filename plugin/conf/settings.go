@@ -114,11 +114,6 @@ type Agent struct {
 	Weight float64 // 0 leaves the analyst out
 }
 
-// Model is [model:NAME]: where answers come from.
-type Model struct {
-	Provider string
-}
-
 // SinkType says what a sink does with an outcome.
 type SinkType string
 

@@ -72,7 +72,6 @@ func TestSettingsRefuseBadValues(t *testing.T) {
 		"stage:enrich.model=ofline":               `[stage:enrich] model: no stanza [model:ofline] (did you mean "offline"?)`,
 		"agent:network.weight=inf":                `is not a number from 0 to 100`,
 		"agent:netwerk.weight=1":                  `unknown name "netwerk" (did you mean "network"?)`,
-		"model:gpt.provider=openai":               `[model:gpt] provider: "openai" is not one of [offline]`,
 		"sink:x.path=y":                           `[sink:x] type: missing`,
 		"sink:x.type=hec":                         `"hec" is not one of [notable notable_update file]`,
 		"gate.rnu=shadow":                         `[gate] rnu: unknown key (did you mean "run"?)`,
