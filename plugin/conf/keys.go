@@ -27,6 +27,7 @@ func (g *Gate) keys() []key {
 		{name: "start_worker", set: boolean(&g.StartWorker)},
 		{name: "list_shrink", set: share(&g.ListShrink)},
 		{name: "canary", set: share(&g.Canary)},
+		{name: "shadow_sample", set: share(&g.ShadowSample)},
 		{name: "deadline", set: duration(&g.Deadline, second, hour)},
 		{name: "min_free", set: size(&g.MinFree)},
 		{name: "large_results", set: size(&g.LargeResults)},
@@ -116,6 +117,10 @@ func (q *Queue) keys() []key {
 	return []key{
 		{name: "retry_min", set: duration(&q.RetryMin, second, day)},
 		{name: "retry_max", set: duration(&q.RetryMax, second, day)},
+		{name: "wait_max", set: duration(&q.WaitMax, second, 7*day)},
+		{name: "wait_max_high", set: duration(&q.WaitMaxHigh, second, 7*day)},
+		{name: "reread_after", set: duration(&q.RereadAfter, second, day)},
+		{name: "backlog_share", set: share(&q.BacklogShare)},
 	}
 }
 

@@ -186,6 +186,9 @@ func (r *reader) check() {
 	if q := r.s.Queue; q.RetryMax < q.RetryMin {
 		r.below("queue", "retry_max", "retry_min")
 	}
+	if q := r.s.Queue; q.WaitMax < q.WaitMaxHigh {
+		r.below("queue", "wait_max", "wait_max_high")
+	}
 }
 
 // below reports two keys that are the wrong way round; neither may be reported already.

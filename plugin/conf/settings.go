@@ -41,6 +41,7 @@ type Gate struct {
 	StartWorker  bool
 	ListShrink   float64       // share of a list that may vanish at once
 	Canary       float64       // share of drops that are triaged all the same
+	ShadowSample float64       // share of groups that language models are asked about in shadow
 	Deadline     time.Duration // the action's own, below maxtime of alert_actions.conf
 	MinFree      int64         // bytes that must stay free on the spool's disk
 	LargeResults int64         // bytes of results above which they are stored before they are decided
@@ -142,6 +143,11 @@ type Review struct {
 type Queue struct {
 	RetryMin time.Duration // wait after the first failure; doubles each time
 	RetryMax time.Duration
+
+	WaitMax      time.Duration // an alert whose models cannot be asked is escalated after this long
+	WaitMaxHigh  time.Duration // the same for severity high, critical and unknown
+	RereadAfter  time.Duration // what waited longer is backlog: its notable is read again before a model is asked
+	BacklogShare float64       // most of the worker's concurrency that backlog gets
 }
 
 // Worker is [worker].

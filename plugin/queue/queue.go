@@ -8,6 +8,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -49,16 +50,50 @@ func Push(ctx context.Context, db DB, it Item) error {
 	return nil
 }
 
-// Lease hands out up to limit alerts that are due, most severe and then oldest first, and hides
-// them until the given time. A worker that dies loses its leases then, never the alerts.
-func Lease(ctx context.Context, db DB, now, until time.Time, limit int) ([]Item, error) {
+// Lease hands out up to limit alerts that are due and were queued at or after since, most severe and
+// then oldest first, and hides them until the given time. A worker that dies loses its leases then,
+// never the alerts. The zero since is for all.
+func Lease(ctx context.Context, db DB, now, until, since time.Time, limit int) ([]Item, error) {
+	from := int64(math.MinInt64)
+	if !since.IsZero() {
+		from = since.UnixMicro()
+	}
 	items, err := read(ctx, db, `UPDATE queue SET leased = ?, attempts = attempts + 1 WHERE id IN (
- SELECT id FROM queue WHERE leased <= ? AND not_before <= ? ORDER BY priority DESC, enqueued, id LIMIT ?)
- RETURNING id, search, priority, enqueued, attempts, cause`, until.UnixMicro(), now.UnixMicro(), now.UnixMicro(), limit)
+ SELECT id FROM queue WHERE leased <= ? AND not_before <= ? AND enqueued >= ? ORDER BY priority DESC, enqueued, id LIMIT ?)
+ RETURNING id, search, priority, enqueued, attempts, cause`, until.UnixMicro(), now.UnixMicro(), now.UnixMicro(), from, limit)
 	if err != nil {
 		return nil, fmt.Errorf("queue: lease: %w", err)
 	}
 	return items, nil
+}
+
+// LeaseBacklog does the same for alerts that were queued before the given time, most severe and then
+// newest first: after an outage what happens now matters more than what nobody can stop any more.
+func LeaseBacklog(ctx context.Context, db DB, now, until, before time.Time, limit int) ([]Item, error) {
+	var out []Item
+	// One severity at a time, so that the index gives the order and a long backlog is not sorted.
+	for p := int(winnow.SeverityCritical); p >= 0 && len(out) < limit; p-- {
+		items, err := read(ctx, db, `UPDATE queue SET leased = ?, attempts = attempts + 1 WHERE id IN (
+ SELECT id FROM queue WHERE priority = ? AND leased <= ? AND not_before <= ? AND enqueued < ? ORDER BY enqueued DESC, id DESC LIMIT ?)
+ RETURNING id, search, priority, enqueued, attempts, cause`,
+			until.UnixMicro(), p, now.UnixMicro(), now.UnixMicro(), before.UnixMicro(), limit-len(out))
+		if err != nil {
+			return nil, fmt.Errorf("queue: lease backlog: %w", err)
+		}
+		slices.Reverse(items)
+		out = append(out, items...)
+	}
+	return out, nil
+}
+
+// Extend hides leased alerts for longer: whoever holds them is alive and not done.
+func Extend(ctx context.Context, db DB, ids []string, until time.Time) error {
+	for _, id := range ids {
+		if _, err := db.ExecContext(ctx, "UPDATE queue SET leased = ? WHERE id = ? AND leased > 0", until.UnixMicro(), id); err != nil {
+			return fmt.Errorf("queue: extend %s: %w", id, err)
+		}
+	}
+	return nil
 }
 
 // Release takes back all leases. The one worker calls it when it starts: whoever held them is gone.
@@ -82,6 +117,31 @@ func Retry(ctx context.Context, db DB, id, cause string, at time.Time) error {
 	_, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0, not_before = ?, cause = ? WHERE id = ?", at.UnixMicro(), cause, id)
 	if err != nil {
 		return fmt.Errorf("queue: retry %s: %w", id, err)
+	}
+	return nil
+}
+
+// Return gives an alert back as if it had not been handed out: that it could not be dealt with says
+// nothing about the alert, so the try does not count. It is due again at the given time.
+func Return(ctx context.Context, db DB, id, cause string, at time.Time) error {
+	_, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0, not_before = ?, cause = ?, attempts = max(attempts - 1, 0) WHERE id = ?",
+		at.UnixMicro(), cause, id)
+	if err != nil {
+		return fmt.Errorf("queue: return %s: %w", id, err)
+	}
+	return nil
+}
+
+// Uncount takes back the try that handing an alert out has counted, and leaves it leased; Recount
+// counts it after all. A worker that holds an alert and has not begun with it is not a try.
+func Uncount(ctx context.Context, db DB, id string) error { return count(ctx, db, id, -1) }
+
+// Recount counts a try that [Uncount] took back.
+func Recount(ctx context.Context, db DB, id string) error { return count(ctx, db, id, 1) }
+
+func count(ctx context.Context, db DB, id string, by int) error {
+	if _, err := db.ExecContext(ctx, "UPDATE queue SET attempts = max(attempts + ?, 0) WHERE id = ?", by, id); err != nil {
+		return fmt.Errorf("queue: count %s: %w", id, err)
 	}
 	return nil
 }

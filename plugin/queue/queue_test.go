@@ -55,7 +55,7 @@ func (q *tester) push(items ...queue.Item) {
 func (q *tester) lease(now, until time.Time, limit int) (items []queue.Item) {
 	q.Helper()
 	q.do(func(t *ledger.Tx) (err error) {
-		items, err = queue.Lease(t.Context(), t.Conn(), now, until, limit)
+		items, err = queue.Lease(t.Context(), t.Conn(), now, until, time.Time{}, limit)
 		return err
 	})
 	return items
@@ -212,8 +212,11 @@ func TestBrokenConnectionIsAnErrorThatNamesTheStep(t *testing.T) {
 	})
 	ctx := t.Context()
 	for step, f := range map[string]func(*ledger.Tx) error{
-		"push a":  func(tx *ledger.Tx) error { return queue.Push(ctx, tx.Conn(), item("a", winnow.SeverityLow, 0)) },
-		"lease":   func(tx *ledger.Tx) error { _, err := queue.Lease(ctx, tx.Conn(), noon, noon, 1); return err },
+		"push a": func(tx *ledger.Tx) error { return queue.Push(ctx, tx.Conn(), item("a", winnow.SeverityLow, 0)) },
+		"lease": func(tx *ledger.Tx) error {
+			_, err := queue.Lease(ctx, tx.Conn(), noon, noon, time.Time{}, 1)
+			return err
+		},
 		"release": func(tx *ledger.Tx) error { return queue.Release(ctx, tx.Conn()) },
 		"done a":  func(tx *ledger.Tx) error { return queue.Done(ctx, tx.Conn(), "a") },
 		"retry a": func(tx *ledger.Tx) error { return queue.Retry(ctx, tx.Conn(), "a", "", noon) },

@@ -223,13 +223,20 @@ func (r *rig) turn() {
 	r.t.Helper()
 	w := r.worker()
 	for range 100 {
-		n, err := w.triageQueue(r.t.Context())
-		r.ok(err)
-		if n == 0 {
+		if r.step(w) == 0 {
 			return
 		}
 	}
 	r.t.Fatal("the queue does not end")
+}
+
+// step takes what is due from the queue, and waits for what is asked about.
+func (r *rig) step(w *Worker) int {
+	r.t.Helper()
+	n, err := w.triageQueue(r.t.Context())
+	r.ok(err)
+	r.ok(w.await(r.t.Context(), time.Minute))
+	return n
 }
 
 // What the action proposed is asked again: rules and suspensions may have changed, or the proposal

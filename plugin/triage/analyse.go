@@ -3,9 +3,11 @@ package triage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -20,15 +22,27 @@ import (
 type work struct {
 	entry  ledger.Entry
 	rec    winnow.Record
+	seq    int64         // of the record that it was prepared from
 	forced winnow.Reason // it goes to a person whatever the analysts say
 	detail string        // why it does, for that person
 	raise  bool          // it may be raised, not closed
 	taint  []string
 
+	group groupID
+	leads bool // others of its group wait for what is found on it
+	waits bool // it waits itself
+
+	// What asking needs, so that it touches nothing of the engine.
+	analyst  Analyst
+	input    llm.Input
+	notables Notables
+	mark     string // signed id of the alert
+
 	settled  bool
 	unknown  bool // a canary that the analysts could not judge
 	analysis llm.Analysis
 	err      error // the analysts gave no answer
+	held     *Held // a person has its notable event
 }
 
 // prepare reads a queued alert and settles it when nobody has to be asked: it repeats an open
@@ -48,15 +62,22 @@ func (e *Engine) prepare(t *ledger.Tx, id string) (*work, error) {
 	}
 	entry.Links = ledger.Links{}
 	w := &work{entry: entry, rec: rec}
+	if w.seq, err = t.Seq(id); err != nil {
+		return nil, err
+	}
 	if w.taint, err = e.forgery(t, &entry.Alert); err != nil {
 		return nil, err
 	}
 	w.forced, w.detail = e.forced(&w.entry.Alert, &w.rec)
 	w.raise = w.taint != nil || unread(rec.Proposal) || spokenFor(history)
-	if w.settled, err = e.cheap(t, w); err != nil || !w.settled {
-		return w, err
+	if w.settled, err = e.cheap(t, w); err != nil {
+		return nil, err
 	}
-	return w, e.Settle(t, &w.entry, &w.rec)
+	if w.settled {
+		return w, e.Settle(t, &w.entry, &w.rec)
+	}
+	w.settled, err = e.share(t, w)
+	return w, err
 }
 
 // cheap joins an open alert or closes by a cached verdict.
@@ -81,23 +102,66 @@ func (e *Engine) joinable(t *ledger.Tx, w *work) (*winnow.Record, error) {
 	return e.openFor(t, &w.entry)
 }
 
-// ask puts the alert to the analysts. It changes nothing of the engine and may run concurrently
-// with itself.
-func (e *Engine) ask(ctx context.Context, w *work) {
+// takeOff notes all that asking needs: it may take long, and the engine goes on meanwhile. The others of
+// its group wait until touchDown.
+func (e *Engine) takeOff(w *work, waited time.Duration) {
 	a := &w.entry.Alert
-	w.analysis, w.err = e.Analyst.Analyse(ctx, llm.Input{
-		Alert: a, Fields: e.Fields, Lists: e.Lists, Verdicts: e, Taint: w.taint,
-		Policy: llmPolicy(e.search(a.SearchName).Policy),
-	})
+	search := e.search(a.SearchName)
+	w.analyst = e.Analyst
+	if e.sparesModels(w) {
+		w.analyst = e.Free
+	}
+	w.input = llm.Input{
+		Alert: a, Fields: e.Fields, Lists: e.Lists, Verdicts: e.people(), Taint: w.taint, Policy: llmPolicy(search.Policy),
+	}
+	if e.reread(w, search, waited) {
+		w.notables, w.mark = e.Notables, e.Keys.Sign(a.ID)
+	}
+	if w.leads {
+		e.groups.flying[w.group] = a.ID
+	}
+}
+
+// touchDown lets the others of the group go on.
+func (e *Engine) touchDown(w *work) {
+	if w.leads && e.groups.flying[w.group] == w.rec.ID {
+		delete(e.groups.flying, w.group)
+	}
+}
+
+// ask puts the alert to the analysts, unless a person has it by now. It touches nothing but the work and
+// may run concurrently with everything else.
+func (w *work) ask(ctx context.Context) {
+	if w.notables != nil {
+		if held, err := w.notables.Held(ctx, w.input.Alert, w.mark); err == nil && held.By != "" {
+			w.held = &held
+			return
+		}
+	}
+	w.analysis, w.err = w.analyst.Analyse(ctx, w.input)
 	if w.err == nil {
 		w.err = w.analysis.Failed
 	}
 }
 
+// current reports whether the alert is still as it was when the work was prepared. While the analysts
+// were busy a person may have decided, or somebody may have asked for it again: then what they found is
+// past.
+func (e *Engine) current(t *ledger.Tx, w *work) (bool, error) {
+	seq, err := t.Seq(w.rec.ID)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && seq == w.seq, err
+}
+
 // finish turns the analysis into an outcome and keeps it. While the analysts were busy an alert
 // with the same key may have been opened: then this one joins it, unless it is believed real and
-// the other only waits.
+// the other only waits. What always goes to a person may have changed too, and is asked again.
 func (e *Engine) finish(t *ledger.Tx, w *work) error {
+	if reason, detail := e.forced(&w.entry.Alert, &w.rec); reason != "" {
+		w.forced, w.detail = reason, detail
+	}
 	if err := e.conclude(w); err != nil {
 		return err
 	}
@@ -109,6 +173,28 @@ func (e *Engine) finish(t *ledger.Tx, w *work) error {
 		e.join(&w.entry, &w.rec, first)
 		w.unknown = false
 	}
+	if err := e.disproved(t, w); err != nil {
+		return err
+	}
+	if err := e.settleWork(t, w); err != nil {
+		return err
+	}
+	e.opened(w)
+	return nil
+}
+
+// disproved forgets a cached verdict that this analysis, of an alert like those it closes, contradicts.
+func (e *Engine) disproved(t *ledger.Tx, w *work) error {
+	v, ok := e.memory.Get(w.entry.Key, w.entry.Alert.Received)
+	if !ok || w.analysis.Verdict.Disposition != winnow.TruePositive {
+		return nil
+	}
+	e.memory.Delete(w.entry.Key)
+	return t.DropVerdict(v.AlertID)
+}
+
+// settleWork keeps the outcome of a work.
+func (e *Engine) settleWork(t *ledger.Tx, w *work) error {
 	if err := e.Settle(t, &w.entry, &w.rec); err != nil || !w.unknown {
 		return err
 	}
@@ -253,7 +339,8 @@ func llmPolicy(p conf.Policy) llm.Policy {
 }
 
 // TriageNow admits a row and takes it to its outcome at once, without the queue: for files, where
-// each alert has to see what came of those before it.
+// each alert has to see what came of those before it. It asks inside of the transaction, so it is for
+// analysts that cost nothing; for others see [Engine.TriageFile].
 func (e *Engine) TriageNow(ctx context.Context, t *ledger.Tx, row Row) (Admitted, error) {
 	done, err := e.Admit(t, row)
 	if err != nil || !done.Queued {
@@ -263,12 +350,23 @@ func (e *Engine) TriageNow(ctx context.Context, t *ledger.Tx, row Row) (Admitted
 	if err != nil || w.settled {
 		return done, err
 	}
-	e.ask(ctx, w)
-	if w.err != nil {
-		if ctx.Err() != nil {
-			return done, context.Cause(ctx)
-		}
-		return done, e.GiveUp(t, &w.entry, &w.rec, "analyst")
+	e.takeOff(w, 0)
+	defer e.touchDown(w)
+	w.ask(ctx)
+	return done, e.concludeFile(ctx, t, w)
+}
+
+// concludeFile keeps what became of an alert from a file. There is no second try.
+func (e *Engine) concludeFile(ctx context.Context, t *ledger.Tx, w *work) error {
+	if w.err == nil {
+		return e.finish(t, w)
 	}
-	return done, e.finish(t, w)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	cause := "analyst"
+	if unavailable(w.err) != nil {
+		cause = "model"
+	}
+	return e.GiveUp(t, &w.entry, &w.rec, cause)
 }

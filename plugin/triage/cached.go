@@ -14,7 +14,7 @@ import (
 func (e *Engine) closeFromCache(entry *ledger.Entry, rec *winnow.Record) bool {
 	a := &entry.Alert
 	v, ok := e.memory.Get(entry.Key, a.Received)
-	if !ok || a.Adhoc || e.Gate.Blind != "" || e.Gate.Suspensions.Verdict(v.AlertID) {
+	if !ok || a.Adhoc || e.proofDue(entry.Key) || e.Gate.Blind != "" || e.Gate.Suspensions.Verdict(v.AlertID) {
 		return false
 	}
 	policy := e.search(a.SearchName).Policy
@@ -27,6 +27,7 @@ func (e *Engine) closeFromCache(entry *ledger.Entry, rec *winnow.Record) bool {
 	}
 	rec.Proposal.Kind, rec.Proposal.Reason, rec.Proposal.Rule = winnow.ProposeCached, winnow.ReasonCached, ""
 	entry.Derived = v.AlertID
+	e.groups.closed(entry.Key)
 	e.decide(rec, winnow.StateClosed, winnow.ReasonCached, "cache")
 	return true
 }

@@ -34,7 +34,7 @@ func judgement(rec *winnow.Record) ledger.Judgement {
 		state = rec.Outcome.Would
 	}
 	switch {
-	case wasKept(rec):
+	case wasKept(rec) && rec.Verdict.Source != winnow.SourcePerson:
 		return ledger.JudgedUnknown // a person has it elsewhere, and does not say here what it was
 	case rec.Verdict.Source != winnow.SourcePerson && state == winnow.StateClosed, rec.Verdict.Source == winnow.SourcePerson && d.Benign():
 		return ledger.JudgedBenign

@@ -4,6 +4,8 @@
 //	admit.go    a row enters the ledger: own events, duplicates, the proposal asked again
 //	join.go     repeats of an alert that is still open join it
 //	cached.go   a verdict on the same key that is still valid closes
+//	group.go    what was found on a like alert a moment ago holds for this one
+//	outage.go   what waited long is read again; what cannot be asked waits
 //	analyse.go  the analysts of package llm look at what is left
 //	g1.go       ceilings and high-risk words, assets and techniques (guard G1)
 //	g6.go       targets of recommended actions (guards G6 and G7)
@@ -13,7 +15,8 @@
 //	recallrule.go  what a rule dropped is triaged again
 //	canary.go   what outcomes say about the rule that dropped the alert
 //
-// worker.go runs the steps over spool and queue; publish.go writes what the alert action reads.
+// worker.go runs the steps over spool and queue, with the asking in the background (flight.go); files.go
+// runs them over files; publish.go writes what the alert action reads.
 package triage
 
 import (
@@ -34,7 +37,7 @@ type Analyst interface {
 	Analyse(ctx context.Context, in llm.Input) (llm.Analysis, error)
 }
 
-// Options are the parts an Engine is made of. Lists, Facts, Sinks and Run may be nil.
+// Options are the parts an Engine is made of. Lists, Facts, Sinks, Run, Free and Notables may be nil.
 type Options struct {
 	Ledger   *ledger.Ledger
 	Gate     *allowlist.Gate
@@ -56,6 +59,16 @@ type Options struct {
 	// Sinks are the stanzas that outcomes are posted to; none for throw-away runs.
 	Sinks []conf.Sink
 
+	// Paid says that Analyst may ask language models. They cost money and time: they are asked outside
+	// of transactions, and once for a group of like alerts.
+	Paid bool
+
+	// Free is asked in place of Analyst where [gate] shadow_sample leaves language models out.
+	Free Analyst
+
+	// Notables reads what people did to the notable events of alerts that waited long.
+	Notables Notables
+
 	// Run overrides the configured run of every search when it is not nil: `winnow triage`.
 	Run *winnow.Run
 }
@@ -69,9 +82,10 @@ type Engine struct {
 	memory     *cache.Memory
 	cases      *cache.Cases
 	open       map[cache.Key]openGroup
-	precedents map[string]map[string]time.Time // by search and entities: the alerts they were decided on, and when
-	highRisk   map[string]*riskList            // by what policy lists
-	stale      bool                            // memory must be read again before it is used
+	precedents *precedents
+	groups     *groups
+	highRisk   map[string]*riskList // by what policy lists
+	stale      bool                 // memory must be read again before it is used
 }
 
 // openGroup is the alerts of one key that wait for a person or are escalated.
@@ -82,7 +96,7 @@ type openGroup struct {
 
 // New returns an engine that has read its memory from the ledger.
 func New(ctx context.Context, o Options) (*Engine, error) {
-	e := &Engine{Options: o, highRisk: map[string]*riskList{}}
+	e := &Engine{Options: o, groups: newGroups(), highRisk: map[string]*riskList{}}
 	return e, e.Reload(ctx)
 }
 
@@ -92,7 +106,8 @@ func (e *Engine) Reload(ctx context.Context) error {
 	e.memory = cache.NewMemory(e.Settings.Cache.Size)
 	e.cases = cache.NewCases(cache.CasesOptions{Block: e.Settings.Cache.Block})
 	e.open = map[cache.Key]openGroup{}
-	e.precedents = map[string]map[string]time.Time{}
+	e.precedents = newPrecedents()
+	e.groups.forget()
 	err := e.Ledger.View(ctx, func(t *ledger.Tx) error {
 		// Verdicts that have expired by now may still hold for an alert received before, so all
 		// are read; the look-up compares with the alert's own time.

@@ -58,7 +58,10 @@ type rig struct {
 	model  *script
 	engine *Engine
 	broken Analyst // asked in place of the model when not nil
-	books  *Books  // where the model's calls are booked; nil books none, as TriageNow needs
+	models bool    // the model is a language model
+	free   Analyst
+	reads  Notables
+	books  *Books // where the model's calls are booked; nil books none, as TriageNow needs
 	sinks  []conf.Sink
 
 	records    int // spool records written
@@ -98,12 +101,21 @@ func (r *rig) open() {
 	r.engine, err = New(r.t.Context(), Options{
 		Ledger: r.ledger, Gate: r.gate(), Analyst: r, Facts: r.facts, Settings: r.state.Settings, Fields: r.state.Fields,
 		Keys: r.keys, Now: func() time.Time { return r.at }, Sinks: r.sinks, Generation: r.generation,
+		Paid: r.models, Free: r.free, Notables: r.reads,
 		Suspend: func(s *allowlist.Suspensions) error {
 			return state.WriteFile(r.state.Path("suspensions.json"), s.Encode())
 		},
 	})
 	r.ok(err)
 	r.engine.UseGate(r.engine.Gate)
+}
+
+// newPaidRig is a rig whose model is a language model.
+func newPaidRig(t testing.TB, set ...string) *rig {
+	t.Helper()
+	r := newRig(t, set...)
+	r.models, r.engine.Paid = true, true
+	return r
 }
 
 // restart is a worker that dies and comes back.

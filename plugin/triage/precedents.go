@@ -3,6 +3,7 @@ package triage
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -10,25 +11,57 @@ import (
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
+// precedents is what people decided, by search and entities: the alerts and when. Safe for concurrent
+// use: analysts read it while the worker goes on.
+type precedents struct {
+	mu sync.RWMutex
+	by map[string]map[string]time.Time
+}
+
+func newPrecedents() *precedents { return &precedents{by: map[string]map[string]time.Time{}} }
+
+func (p *precedents) forget(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ids := range p.by {
+		delete(ids, id)
+	}
+}
+
+// people are the precedents that count at one time: one of the benign facts of guard G2.
+type people struct {
+	p      *precedents
+	oldest time.Time
+}
+
 // Benign reports whether a person judged an alert of the search with exactly these entities
-// benign within [review] fact_ttl and has not taken it back: one of the benign facts of guard G2.
-func (e *Engine) Benign(searchName string, entities []winnow.Evidence) (bool, error) {
-	oldest := e.Now().Add(-e.Settings.Review.FactTTL)
-	for _, at := range e.precedents[precedentName(searchName, encodeEntities(entities))] {
-		if at.After(oldest) {
+// benign within [review] fact_ttl and has not taken it back.
+func (v people) Benign(searchName string, entities []winnow.Evidence) (bool, error) {
+	v.p.mu.RLock()
+	defer v.p.mu.RUnlock()
+	for _, at := range v.p.by[precedentName(searchName, encodeEntities(entities))] {
+		if at.After(v.oldest) {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
+// people returns the precedents that count now.
+func (e *Engine) people() people {
+	return people{p: e.precedents, oldest: e.Now().Add(-e.Settings.Review.FactTTL)}
+}
+
 // remember keeps one precedent in memory.
 func (e *Engine) remember(search, entities, id string, at time.Time) {
+	p := e.precedents
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	name := precedentName(search, entities)
-	if e.precedents[name] == nil {
-		e.precedents[name] = map[string]time.Time{}
+	if p.by[name] == nil {
+		p.by[name] = map[string]time.Time{}
 	}
-	e.precedents[name][id] = at
+	p.by[name][id] = at
 }
 
 // Precedent keeps that a person found the alert benign, for every family of facts that asks.
@@ -45,9 +78,7 @@ func (e *Engine) Precedent(t *ledger.Tx, a *winnow.Alert) error {
 
 // Forget takes back what a person decided on an alert.
 func (e *Engine) Forget(t *ledger.Tx, id string) error {
-	for _, ids := range e.precedents {
-		delete(ids, id)
-	}
+	e.precedents.forget(id)
 	return t.DropPrecedents(id)
 }
 

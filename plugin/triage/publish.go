@@ -34,6 +34,7 @@ func (w *Worker) Publish(ctx context.Context) error {
 	if err := cache.WriteSnapshot(w.State.Path("cache.snapshot"), e.Generation, all(entries)); err != nil {
 		return fmt.Errorf("publish cached verdicts: %w", err)
 	}
+	w.published, w.dirty = e.Now(), false
 	return w.State.Beat(e.Now())
 }
 

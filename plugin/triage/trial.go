@@ -24,6 +24,8 @@ func (e *Engine) NewTrial(a winnow.Alert) *Trial {
 		t.w.taint = []string{"forged:winnow_id"}
 	}
 	t.w.forced, t.w.detail = e.forced(&t.w.entry.Alert, &t.w.rec)
+	e.takeOff(&t.w, 0)
+	t.w.analyst = e.Analyst // also where only a sample would be put to it
 	return t
 }
 
@@ -40,7 +42,7 @@ type Tried struct {
 
 // Run puts the alert to the analysts. Trials may run concurrently. The error is that of a context that ended.
 func (t *Trial) Run(ctx context.Context) (Tried, error) {
-	t.e.ask(ctx, &t.w)
+	t.w.ask(ctx)
 	if ctx.Err() != nil {
 		return Tried{}, context.Cause(ctx)
 	}

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
@@ -39,13 +38,17 @@ type Worker struct {
 	// carried out is no error. After an error nothing of it is kept, and it is tried again.
 	Command func(t *ledger.Tx, body []byte) error
 
-	retained time.Time // when old things were last removed
+	air       *flights
+	retained  time.Time // when old things were last removed
+	published time.Time // when Publish was last called
+	dirty     bool      // there is something to publish
 }
 
 // Limits of one turn, so that no step starves the others and no transaction grows without bound.
 const (
 	importBatch  = 500
 	triageBatch  = 64
+	heldBatch    = 2000 // alerts that wait for others, beside those in the air
 	deliverBatch = 100
 )
 
@@ -54,7 +57,7 @@ const (
 var ErrChanged = errors.New("the configuration has changed")
 
 // Run works until the context ends: a turn, and a pause of [worker] poll when there was nothing
-// to do. Errors of one turn are logged and the next turn tries again.
+// to do, shorter when an answer comes in. Errors of one turn are logged and the next turn tries again.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.takeOver(ctx); err != nil {
 		return err
@@ -62,41 +65,80 @@ func (w *Worker) Run(ctx context.Context) error {
 	for {
 		busy, err := w.Turn(ctx)
 		if ctx.Err() != nil {
+			w.end(ctx, landing)
 			return nil //nolint:nilerr // being told to end is no failure
 		}
 		if errors.Is(err, ErrChanged) {
+			w.end(ctx, changing)
 			return err
 		}
 		if err != nil {
 			w.Log.Error("turn failed", "err", err)
 		}
-		if busy && err == nil {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(w.Engine.Settings.Worker.Poll):
+		if !busy || err != nil {
+			w.rest(ctx, err != nil)
 		}
 	}
 }
 
-// Once works until spool and queue are empty and the outbox has nothing due.
+// Once works until spool and queue are empty, nobody is being asked any more, and the outbox has nothing
+// due.
 func (w *Worker) Once(ctx context.Context) error {
 	if err := w.takeOver(ctx); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
 		busy, err := w.Turn(ctx)
-		if !busy && ctx.Err() == nil {
-			return errors.Join(err, w.Publish(ctx))
+		switch {
+		case ctx.Err() != nil:
+		case busy:
+		case err == nil && !w.air.empty():
+			w.rest(ctx, false)
+		default:
+			return errors.Join(err, w.land(ctx, landing), w.Publish(ctx))
 		}
 	}
+	w.end(ctx, landing)
 	return context.Cause(ctx)
+}
+
+// end lands what is in the air.
+func (w *Worker) end(ctx context.Context, wait time.Duration) {
+	if err := w.land(ctx, wait); err != nil {
+		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
+	}
+}
+
+// gather is how long an answer waits for others, so that they are kept in one transaction: a model takes
+// far longer.
+const gather = 50 * time.Millisecond
+
+// rest waits for something to do.
+func (w *Worker) rest(ctx context.Context, failed bool) {
+	poll := time.NewTimer(w.Engine.Settings.Worker.Poll)
+	defer poll.Stop()
+	landed := w.air.landed
+	if failed {
+		landed = nil // what cannot be kept now cannot be kept at once
+	}
+	select {
+	case <-ctx.Done():
+	case <-poll.C:
+	case one := <-landed:
+		w.air.down = append(w.air.down, one)
+		w.air.touchDown()
+		if w.air.aloft() > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(gather):
+			}
+		}
+	}
 }
 
 // takeOver makes work due that a worker before this one had begun and not finished.
 func (w *Worker) takeOver(ctx context.Context) error {
+	w.air = newFlights()
 	return w.Engine.Update(ctx, func(t *ledger.Tx) error { return queue.Release(ctx, t.Conn()) })
 }
 
@@ -123,7 +165,8 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	delivered, deliverErr := w.deliver(ctx)
 	err = errors.Join(importErr, recallErr, triageErr, deliverErr, w.retain(ctx))
 	busy = imported+recalled+triaged+delivered > 0
-	if busy {
+	w.dirty = w.dirty || busy
+	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))
 	}
 	return busy, err
@@ -138,109 +181,65 @@ func (w *Worker) continueRecall(ctx context.Context) (int, error) {
 	return looked, err
 }
 
-// triageQueue takes the next alerts from the queue to their outcomes.
+// triageQueue keeps what came of the alerts that were asked about, and takes the next ones from the
+// queue: to their outcomes, or into the air.
 func (w *Worker) triageQueue(ctx context.Context) (int, error) {
+	if w.air == nil {
+		w.air = newFlights()
+	}
+	kept, err := w.collect(ctx)
+	if err != nil {
+		return kept, err
+	}
+	if kept > 0 {
+		w.beat()
+	}
+	if err := w.lease(ctx); err != nil {
+		return kept, err
+	}
+	begun, err := w.begin(ctx)
+	return kept + begun, err
+}
+
+// lease takes alerts from the queue, when those held before have been looked at and there is room for
+// one in the air. What waited long gets its share of the room, fresh alerts the rest.
+func (w *Worker) lease(ctx context.Context) error {
 	e := w.Engine
+	if len(w.air.ready) > 0 || w.room() <= 0 || w.air.held() >= heldBatch {
+		return nil
+	}
 	now := e.Now()
-	var items []queue.Item
+	until, since := now.Add(e.Settings.Worker.Lease), now.Add(-e.Settings.Queue.RereadAfter)
+	var old, fresh []queue.Item
 	err := e.Update(ctx, func(t *ledger.Tx) (err error) {
-		items, err = queue.Lease(ctx, t.Conn(), now, now.Add(e.Settings.Worker.Lease), triageBatch)
-		return err
-	})
-	if err != nil || len(items) == 0 {
-		return 0, err
-	}
-	var batch []*work
-	attempts := map[string]int{}
-	for _, it := range items {
-		attempts[it.ID] = it.Attempts
-		one, err := w.prepare(ctx, it)
-		if err != nil {
-			return 0, err
+		if err = w.extend(t, now, until); err != nil {
+			return err
 		}
-		if one != nil {
-			batch = append(batch, one)
-		}
-	}
-	w.askAll(ctx, batch)
-	err = e.Update(ctx, func(t *ledger.Tx) error {
-		for _, one := range batch {
-			if err := w.conclude(ctx, t, one, attempts[one.rec.ID]); err != nil {
+		if limit := min(w.backlogRoom(), triageBatch); limit > 0 {
+			if old, err = queue.LeaseBacklog(ctx, t.Conn(), now, until, since, limit); err != nil {
 				return err
 			}
 		}
-		return nil
+		fresh, err = queue.Lease(ctx, t.Conn(), now, until, since, triageBatch)
+		return err
 	})
 	if err != nil {
-		return 0, err
-	}
-	return len(items), nil
-}
-
-// prepare takes the first step of one alert in a transaction of its own, so that one which cannot
-// even be read does not hold up the others: it is tried again, and then escalated as far as it is
-// known. It returns nil when nothing is left to do.
-func (w *Worker) prepare(ctx context.Context, it queue.Item) (one *work, err error) {
-	e := w.Engine
-	failure := e.Update(ctx, func(t *ledger.Tx) error {
-		var err error
-		if one, err = e.prepare(t, it.ID); err != nil || one.settled || it.Attempts <= e.Settings.Worker.MaxAttempts {
-			return err
-		}
-		w.Log.Error("triage gave up: the worker ended at every try", "id", it.ID, "attempts", it.Attempts)
-		one.settled = true
-		return e.GiveUp(t, &one.entry, &one.rec, "worker")
-	})
-	if failure == nil {
-		if one.settled {
-			return nil, nil //nolint:nilnil // nothing is left to do
-		}
-		return one, nil
-	}
-	if ctx.Err() != nil {
-		return nil, failure
-	}
-	w.Log.Error("an alert cannot be read", "id", it.ID, "attempts", it.Attempts, "err", failure)
-	return nil, e.Update(ctx, func(t *ledger.Tx) error {
-		if it.Attempts < e.Settings.Worker.MaxAttempts {
-			return queue.Retry(ctx, t.Conn(), it.ID, failure.Error(), e.Now().Add(w.pause(it.Attempts)))
-		}
-		return e.GiveUpUnread(t, it)
-	})
-}
-
-// askAll puts all alerts to the analysts, [worker] concurrency at a time.
-func (w *Worker) askAll(ctx context.Context, batch []*work) {
-	var g errgroup.Group
-	g.SetLimit(max(w.Engine.Settings.Worker.Concurrency, 1))
-	for _, one := range batch {
-		if !one.settled {
-			g.Go(func() error {
-				w.Engine.ask(ctx, one)
-				w.beat()
-				return nil
-			})
-		}
-	}
-	_ = g.Wait() // failures stand in each work
-}
-
-func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, one *work, attempts int) error {
-	e := w.Engine
-	switch {
-	case one.settled:
-		return nil
-	case one.err == nil:
-		return e.finish(t, one)
-	case attempts >= e.Settings.Worker.MaxAttempts:
-		w.Log.Error("triage gave up", "id", one.rec.ID, "attempts", attempts, "err", one.err)
-		return e.GiveUp(t, &one.entry, &one.rec, "analyst")
-	}
-	w.Log.Warn("triage failed, will try again", "id", one.rec.ID, "attempts", attempts, "err", one.err)
-	if err := t.Rebook(one.rec.ID); err != nil { // the failed try may have cost something
 		return err
 	}
-	return queue.Retry(ctx, t.Conn(), one.rec.ID, one.err.Error(), e.Now().Add(w.pause(attempts)))
+	for _, it := range slices.Concat(old, fresh) {
+		w.air.leased[it.ID] = until
+		w.air.ready = append(w.air.ready, held{Item: it})
+	}
+	return nil
+}
+
+// room is how many more alerts may be asked about.
+func (w *Worker) room() int { return max(w.Engine.Settings.Worker.Concurrency, 1) - len(w.air.flying) }
+
+// backlogRoom is how many more alerts that waited long may be.
+func (w *Worker) backlogRoom() int {
+	q, slots := w.Engine.Settings.Queue, w.Engine.Settings.Worker.Concurrency
+	return min(max(int(q.BacklogShare*float64(slots)), 1)-len(w.air.backlog), w.room())
 }
 
 // deliver hands what is due in the outbox to the sinks.

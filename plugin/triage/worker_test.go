@@ -1,13 +1,13 @@
 package triage
 
 import (
-	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -238,9 +238,7 @@ func TestFailingAnalystsAreAskedAgain(t *testing.T) {
 	w := r.worker()
 	var pauses []time.Duration
 	for range r.state.Settings.Worker.MaxAttempts {
-		n, err := w.triageQueue(t.Context())
-		r.ok(err)
-		if n != 1 {
+		if n := r.step(w); n != 1 {
 			t.Fatalf("%d alerts were due", n)
 		}
 		items := r.queued()
@@ -270,7 +268,7 @@ func TestFailingAnalystsAreAskedAgain(t *testing.T) {
 func (r *rig) due() (due bool) {
 	r.t.Helper()
 	err := r.ledger.Update(r.t.Context(), func(t *ledger.Tx) error {
-		items, err := queue.Lease(t.Context(), t.Conn(), r.at, r.at.Add(time.Minute), 1)
+		items, err := queue.Lease(t.Context(), t.Conn(), r.at, r.at.Add(time.Minute), time.Time{}, 1)
 		due = len(items) > 0
 		return errors.Join(err, errForGood) // roll back
 	})
@@ -285,8 +283,7 @@ func TestAnAnalystThatRecoversSettles(t *testing.T) {
 	r.broken = analystFunc(noAnswer)
 	r.admit(Row{Alert: r.alert("0"), Proposal: passes})
 	w := r.worker()
-	_, err := w.triageQueue(t.Context())
-	r.ok(err)
+	r.step(w)
 	r.broken, r.at = nil, r.at.Add(time.Hour)
 	r.turn()
 	if all := r.outcomes(); all["0"] != winnow.StateClosed {
@@ -298,11 +295,10 @@ func TestAnAnalystThatRecoversSettles(t *testing.T) {
 func TestPromise1ADeadWorkersLeasesAreTakenOver(t *testing.T) {
 	r := newRig(t)
 	r.admit(Row{Alert: r.alert("0"), Proposal: passes})
-	ctx, die := context.WithCancel(t.Context())
-	r.broken = analystFunc(func(llm.Input) (llm.Analysis, error) { die(); return llm.Analysis{}, context.Canceled })
-	if _, err := r.worker().triageQueue(ctx); err == nil {
-		t.Fatal("the dying worker committed")
-	}
+	asked := r.hang()
+	_, err := r.worker().triageQueue(t.Context())
+	r.ok(err)
+	<-asked
 	r.broken = nil
 	r.restart()
 	r.once(r.worker(&sink{name: "update"}, &sink{name: "events"}))
@@ -311,21 +307,35 @@ func TestPromise1ADeadWorkersLeasesAreTakenOver(t *testing.T) {
 	}
 }
 
+// hang has analysts that answer nothing before the test ends. It returns the questions.
+func (r *rig) hang() <-chan llm.Input {
+	asked, ends := make(chan llm.Input, 1000), make(chan struct{})
+	r.t.Cleanup(func() { close(ends) })
+	r.broken = analystFunc(func(in llm.Input) (llm.Analysis, error) {
+		asked <- in
+		<-ends
+		return noAnswer(in)
+	})
+	return asked
+}
+
 // An alert that kills the worker at every try is not tried for ever.
 func TestAnAlertThatKillsTheWorkerIsEscalated(t *testing.T) {
 	r := newRig(t)
 	r.admit(Row{Alert: r.alert("0"), Proposal: passes})
-	tries := 0
-	r.broken = analystFunc(func(llm.Input) (llm.Analysis, error) { tries++; return llm.Analysis{}, context.Canceled })
+	asked := r.hang()
 	for range r.state.Settings.Worker.MaxAttempts + 1 {
-		ctx, die := context.WithCancel(t.Context())
-		r.broken = analystFunc(func(llm.Input) (llm.Analysis, error) { tries++; die(); return llm.Analysis{}, context.Canceled })
-		_ = r.worker().Once(ctx)
-		die()
+		w := r.worker()
+		r.ok(w.takeOver(t.Context()))
+		_, err := w.triageQueue(t.Context())
+		r.ok(err)
+		if w.air.aloft() > 0 {
+			<-asked
+		}
 		r.restart()
 	}
-	if all := r.outcomes(); all["0"] != winnow.StateEscalated || tries != r.state.Settings.Worker.MaxAttempts {
-		t.Errorf("after %d tries it is %s", tries, all["0"])
+	if all := r.outcomes(); all["0"] != winnow.StateEscalated || len(asked) != 0 {
+		t.Errorf("it is %s, and %d tries are one too many", all["0"], len(asked))
 	}
 }
 
@@ -404,26 +414,37 @@ func TestDeliveriesAreGivenUp(t *testing.T) {
 	}
 }
 
-// However slow sinks and analysts are, the alert action sees that the worker lives.
+// However slow sinks or analysts are, the alert action sees that the worker lives.
 func TestTheHeartBeatsDuringSlowWork(t *testing.T) {
-	r := newRig(t)
-	grace := r.state.Settings.Gate.WorkerGrace
-	slow := func() {
-		r.at = r.at.Add(grace)
-		if !r.state.Alive(r.at) {
-			t.Error("taken for dead during its work")
-		}
+	for name, slowSinks := range map[string]bool{"sinks": true, "analysts": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			grace := r.state.Settings.Gate.WorkerGrace
+			var mu sync.Mutex
+			r.engine.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return r.at }
+			slow := func(is bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				if !is {
+					return
+				}
+				r.at = r.at.Add(grace)
+				if !r.state.Alive(r.at) {
+					t.Error("taken for dead during its work")
+				}
+			}
+			r.broken = analystFunc(func(in llm.Input) (llm.Analysis, error) {
+				slow(!slowSinks)
+				return r.model.pipeline(t, r.facts, r.state.Default("attack.csv")).Analyse(t.Context(), in)
+			})
+			r.state.Settings.Worker.Concurrency = 1
+			for _, user := range []string{"bob", "carol", "dan"} {
+				r.admit(Row{Alert: r.alert(user, "user", user), Proposal: passes})
+			}
+			wait := func(ledger.Delivery) error { slow(slowSinks); return nil }
+			r.once(r.worker(&sink{name: "update", fail: wait}, &sink{name: "events", fail: wait}))
+		})
 	}
-	r.broken = analystFunc(func(in llm.Input) (llm.Analysis, error) {
-		slow()
-		return r.model.pipeline(t, r.facts, r.state.Default("attack.csv")).Analyse(t.Context(), in)
-	})
-	r.state.Settings.Worker.Concurrency = 1
-	for _, user := range []string{"bob", "carol", "dan"} {
-		r.admit(Row{Alert: r.alert(user, "user", user), Proposal: passes})
-	}
-	wait := func(ledger.Delivery) error { slow(); return nil }
-	r.once(r.worker(&sink{name: "update", fail: wait}, &sink{name: "events", fail: wait}))
 }
 
 // A command that fails half way leaves nothing behind, and is tried again.

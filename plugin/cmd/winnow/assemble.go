@@ -127,11 +127,16 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 	if p.ledger, err = ledger.Open(ctx, p.Path("ledger.db")); err != nil {
 		return nil, err
 	}
-	return triage.New(ctx, triage.Options{
+	o := triage.Options{
 		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
 		Keys: p.keys, Lists: p.gate.Lists, Generation: gen, Now: now, Run: run, Sinks: sinks,
+		Paid:    p.pipeline.Paid(),
 		Suspend: func(s *allowlist.Suspensions) error { return state.WriteFile(p.Path("suspensions.json"), s.Encode()) },
-	})
+	}
+	if free := p.pipeline.First(); free != nil {
+		o.Free = free
+	}
+	return triage.New(ctx, o)
 }
 
 // close closes the ledger.

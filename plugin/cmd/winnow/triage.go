@@ -240,38 +240,80 @@ func (r *replay) take(ctx context.Context, a winnow.Alert) error {
 
 // flush settles the batch, one alert after the other, so that each sees what came of those before.
 func (r *replay) flush(ctx context.Context) error {
-	var ids []string
-	added := 0
-	err := r.engine.Update(ctx, func(t *ledger.Tx) error {
-		ids, added = ids[:0], 0
-		for _, row := range r.batch {
-			if row.Alert.Received.After(r.clock) {
-				r.clock = row.Alert.Received
-			}
-			row.Proposal = r.parts.gate.Propose(&row.Alert)
-			done, err := r.engine.TriageNow(ctx, t, row)
-			if err != nil {
-				return err
-			}
-			if !done.Duplicate {
-				added++
-			}
-			ids = append(ids, done.ID)
-		}
-		return t.SetMeta(replayMeta, r.clock.Format(time.RFC3339Nano))
-	})
+	settle := r.settleNow
+	if r.engine.Paid {
+		settle = r.settleAsking
+	}
+	done, err := settle(ctx)
 	if err != nil {
 		return err
 	}
-	r.rows, r.added, r.batch = r.rows+len(ids), r.added+added, r.batch[:0]
+	for _, d := range done {
+		if !d.Duplicate {
+			r.added++
+		}
+	}
+	r.rows, r.batch = r.rows+len(done), r.batch[:0]
 	return r.parts.ledger.View(ctx, func(t *ledger.Tx) error {
-		for _, id := range ids {
-			if err := r.print.one(t, id); err != nil {
+		for _, d := range done {
+			if err := r.print.one(t, d.ID); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// settleNow settles the batch in one transaction: the analysts take no time.
+func (r *replay) settleNow(ctx context.Context) (all []triage.Admitted, err error) {
+	err = r.engine.Update(ctx, func(t *ledger.Tx) error {
+		all = all[:0]
+		for _, row := range r.batch {
+			r.clock = later(r.clock, row.Alert.Received)
+			row.Proposal = r.parts.gate.Propose(&row.Alert)
+			done, err := r.engine.TriageNow(ctx, t, row)
+			if err != nil {
+				return err
+			}
+			all = append(all, done)
+		}
+		return r.keepClock(t)
+	})
+	return all, err
+}
+
+// settleAsking settles the batch with language models, which are asked about several alerts at a time.
+// The clock is that of the alert whose turn it is.
+func (r *replay) settleAsking(ctx context.Context) ([]triage.Admitted, error) {
+	clocks := make([]time.Time, len(r.batch))
+	at := r.clock
+	for i := range r.batch {
+		at = later(at, r.batch[i].Alert.Received)
+		clocks[i] = at
+	}
+	r.clock = at
+	if err := r.engine.Update(ctx, r.keepClock); err != nil {
+		return nil, err
+	}
+	done, err := r.engine.TriageFile(ctx, r.batch, func(i int, row *triage.Row) {
+		r.clock = clocks[i]
+		if row != nil {
+			row.Proposal = r.parts.gate.Propose(&row.Alert)
+		}
+	})
+	r.clock = at
+	return done, err
+}
+
+func (r *replay) keepClock(t *ledger.Tx) error {
+	return t.SetMeta(replayMeta, r.clock.Format(time.RFC3339Nano))
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (r *replay) finish(ctx context.Context) error {

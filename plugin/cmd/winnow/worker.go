@@ -118,8 +118,20 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	}
 	for _, s := range sinks {
 		w.Sinks = append(w.Sinks, s)
+		if update, ok := s.(*splunk.UpdateSink); ok {
+			engine.Notables = notables{update}
+		}
 	}
 	return w, p, nil
+}
+
+// notables reads what people did to notable events, over the sink that updates them.
+type notables struct{ sink *splunk.UpdateSink }
+
+// Held says who has the notable event of an alert.
+func (n notables) Held(ctx context.Context, a *winnow.Alert, winnowID string) (triage.Held, error) {
+	h, err := n.sink.Held(ctx, a, winnowID)
+	return triage.Held{By: h.By, Closed: h.Closed, Disposition: h.Disposition}, err
 }
 
 // applyDecision carries out a person's decision from the spool. One that is refused never can be:

@@ -1,0 +1,67 @@
+package splunk
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
+)
+
+// What a person owns, works on or has closed is theirs. A comment, and what winnow did itself, is not.
+func TestHeld(t *testing.T) {
+	for name, c := range map[string]struct {
+		born   map[string]string
+		change func(*testing.T, *beside)
+		want   Held
+	}{
+		"untouched":      {nil, nil, Held{}},
+		"born owned":     {map[string]string{"owner": "bob"}, nil, Held{By: "bob"}},
+		"only commented": {nil, func(t *testing.T, b *beside) { b.person(t, "ann", splunktest.Change{}) }, Held{}},
+		"taken on": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Owner: "ann"})
+		}, Held{By: "ann"}},
+		"worked on, no owner": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Status: "2"})
+		}, Held{By: "ann"}},
+		"closed as benign": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
+		}, Held{By: "ann", Closed: true, Disposition: winnow.BenignPositive}},
+		"closed, nothing said": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Status: "5"})
+		}, Held{By: "ann", Closed: true}},
+		"closed by winnow itself": {nil, func(t *testing.T, b *beside) {
+			deliver(t, b.sink, delivery("0", 1, winnow.StateClosed))
+		}, Held{}},
+		"opened again after a close": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
+			b.person(t, "bob", splunktest.Change{Status: "1", Owner: "bob"})
+		}, Held{By: "bob"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBeside(t, c.born)
+			if c.change != nil {
+				c.change(t, b)
+			}
+			d := delivery("0", 1, winnow.StateClosed)
+			got, err := b.sink.Held(t.Context(), &d.Alert, d.WinnowID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// An alert without a notable event, or a Splunk that does not answer, says nothing of anybody.
+func TestHeldFails(t *testing.T) {
+	b := newBeside(t, nil)
+	a := winnow.Alert{Key: winnow.Key{SID: "scheduler_other", RID: "7"}, Time: b.clk.now(), Received: b.clk.now().Add(time.Second)}
+	if h, err := b.sink.Held(t.Context(), &a, "x"); err == nil || h.By != "" {
+		t.Errorf("held %+v, error %v", h, err)
+	}
+}
