@@ -1,6 +1,8 @@
 package llm
 
 import (
+	"strings"
+
 	"github.com/winnow-soc/winnow"
 )
 
@@ -137,4 +139,40 @@ func concern(d winnow.Disposition) int {
 		return 2
 	}
 	return 1
+}
+
+// Decision is what votes add up to.
+type Decision string
+
+// The decisions.
+const (
+	DecideBenign    Decision = "benign"    // agreed: by the votes, nothing speaks against a close
+	DecideReal      Decision = "real"      // believed real
+	DecideUndecided Decision = "undecided" // for a person
+)
+
+// Decide adds recorded votes up as the panel did: by what weight each agent has now, and whether an attacker
+// can set the fields that it cited. Agents without a weight are left out.
+func Decide(a *winnow.Alert, fields *winnow.FieldTable, weights map[string]float64, votes []winnow.Vote) Decision {
+	c := &Case{Alert: a, Fields: fields}
+	var s sums
+	missing := false
+	for _, v := range votes {
+		if w := weights[v.Agent]; w > 0 {
+			s.add(c, v, w)
+			missing = missing || VoteIsMissing(v)
+		}
+	}
+	switch n := s.count(); {
+	case n.disposition == winnow.TruePositive:
+		return DecideReal
+	case n.disposition.Benign() && !n.split && !missing:
+		return DecideBenign
+	}
+	return DecideUndecided
+}
+
+// VoteIsMissing reports whether the agent was asked and gave no answer.
+func VoteIsMissing(v winnow.Vote) bool {
+	return v.Vote == winnow.VoteAbstain && strings.HasPrefix(v.Reason, VoteMissing)
 }

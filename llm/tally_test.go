@@ -133,3 +133,28 @@ func TestCombine(t *testing.T) {
 		}
 	}
 }
+
+func TestDecide(t *testing.T) {
+	a := &winnow.Alert{Fields: winnow.Fields{"src": {"10.0.0.1"}, "message": {"hi"}}}
+	vote := func(agent string, kind winnow.VoteKind, field string) winnow.Vote {
+		return winnow.Vote{Agent: agent, Vote: kind, Confidence: 90, Fields: []string{field}}
+	}
+	missing := winnow.Vote{Agent: "c", Vote: winnow.VoteAbstain, Reason: VoteMissing + "the line is dead"}
+	weights := map[string]float64{"a": 1, "b": 1, "c": 1, "gone": 0}
+	for _, tt := range []struct {
+		name  string
+		votes []winnow.Vote
+		want  Decision
+	}{
+		{"nobody", nil, DecideUndecided},
+		{"two safe", []winnow.Vote{vote("a", winnow.VoteSafe, "src"), vote("b", winnow.VoteSafe, "src")}, DecideBenign},
+		{"one safe", []winnow.Vote{vote("a", winnow.VoteSafe, "src"), vote("gone", winnow.VoteSafe, "src"), vote("new", winnow.VoteSafe, "src")}, DecideUndecided},
+		{"a missing vote closes nothing", []winnow.Vote{vote("a", winnow.VoteSafe, "src"), vote("b", winnow.VoteSafe, "src"), missing}, DecideUndecided},
+		{"a split closes nothing", []winnow.Vote{vote("a", winnow.VoteSafe, "src"), vote("b", winnow.VoteSafe, "src"), vote("c", winnow.VoteSuspicious, "message")}, DecideUndecided},
+		{"real", []winnow.Vote{vote("a", winnow.VoteMalicious, "message"), missing}, DecideReal},
+	} {
+		if got := Decide(a, mustFields(t), weights, tt.votes); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}

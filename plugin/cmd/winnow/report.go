@@ -19,9 +19,10 @@ import (
 )
 
 func reportCommand(g *globals) *cobra.Command {
-	return group("report", "where alerts ended, what that cost, and what rules missed", `  winnow report cost
-  winnow report rules`,
-		reportRulesCommand(g),
+	return group("report", "where alerts ended, what that cost, and what rules and agents missed", `  winnow report cost
+  winnow report rules
+  winnow report votes`,
+		reportRulesCommand(g), reportVotesCommand(g),
 		withCSV(&cobra.Command{
 			Use: "cost", Short: "the funnel and the bill", Args: cobra.NoArgs,
 			Long: `Count where alerts ended, from the cheapest gate on, and price it: what was paid for model calls, and

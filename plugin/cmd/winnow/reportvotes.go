@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/report"
+	"github.com/winnow-soc/winnow/plugin/state"
+)
+
+const reportVotesHelp = `Say of every agent of the panel what it said, how often the panel would have decided otherwise without
+it (changed; of these, how often it alone made a close possible, or kept one from it), how often it was
+wrong where a person knows the truth, and what its votes cost for each decision that they changed.
+
+For pairs of agents: how often they agree, and by people's labels how their errors hang together (phi: 1
+when they err together, 0 when independently). An agent that changes nothing, or errs with another, earns
+little. Votes are added up by the weights of winnow.conf as it is now. CSV has the agents alone.`
+
+func reportVotesCommand(g *globals) *cobra.Command {
+	return withCSV(&cobra.Command{
+		Use: "votes", Short: "what each agent of the panel changes, costs and gets wrong", Args: cobra.NoArgs, Long: reportVotesHelp,
+		Example: `  winnow report votes
+  winnow report votes --format json`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.reportVotes(cmd.Context()) },
+	})
+}
+
+func (g *globals) reportVotes(ctx context.Context) error {
+	return g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
+		c := report.NewVotes()
+		weights := agentWeights(d.Settings)
+		err := t.Each(func(j ledger.Judged) error {
+			votes, err := votesOf(t, &j)
+			if err != nil || len(votes) == 0 {
+				return err
+			}
+			b := ballots(d, weights, &j, votes)
+			if b.Paid, err = paidVotes(t, j.Record.ID); err != nil {
+				return err
+			}
+			c.Add(b)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return g.printVotes(c.Result())
+	})
+}
+
+func agentWeights(s *conf.Settings) map[string]float64 {
+	weights := map[string]float64{}
+	for name, a := range s.Agents {
+		weights[name] = a.Weight
+	}
+	return weights
+}
+
+// votesOf returns the votes of the newest panel on an alert: a person's decision, or a repeat, has none.
+func votesOf(t *ledger.Tx, j *ledger.Judged) ([]winnow.Vote, error) {
+	if ours(&j.Record) {
+		return j.Record.Verdict.Votes, nil
+	}
+	history, err := t.History(j.Record.ID)
+	for _, r := range slices.Backward(history) {
+		if ours(&r) {
+			return r.Verdict.Votes, err
+		}
+	}
+	return nil, err
+}
+
+func ours(r *winnow.Record) bool {
+	v := &r.Verdict
+	return len(v.Votes) > 0 && (v.Source == winnow.SourceModel || v.Source == winnow.SourceOffline)
+}
+
+func ballots(d *state.Deployment, weights map[string]float64, j *ledger.Judged, votes []winnow.Vote) report.Ballots {
+	b := report.Ballots{Votes: votes, NotAsked: map[string]bool{}, Missing: map[string]bool{}, Label: labelOf(truthOf(j))}
+	for _, v := range votes {
+		b.NotAsked[v.Agent] = v.Vote == winnow.VoteAbstain && v.Reason == llm.VoteNotAsked
+		b.Missing[v.Agent] = llm.VoteIsMissing(v)
+	}
+	b.Decide = func(without string) string {
+		kept := slices.DeleteFunc(slices.Clone(votes), func(v winnow.Vote) bool { return v.Agent == without })
+		return string(llm.Decide(&j.Alert, d.Fields, weights, kept))
+	}
+	return b
+}
+
+// paidVotes returns what is booked for the votes on an alert, by agent.
+func paidVotes(t *ledger.Tx, id string) (map[string]report.VoteCost, error) {
+	calls, err := t.Calls(id)
+	if err != nil {
+		return nil, err
+	}
+	paid := map[string]report.VoteCost{}
+	for _, c := range calls {
+		if c.Task != string(llm.TaskVote) || c.Replay || c.State == ledger.CallReleased {
+			continue
+		}
+		p := paid[c.Agent]
+		p.Calls++
+		p.NanoUSD += winnow.NanoUSD(c.BookedNano)
+		if c.Unpriced {
+			p.Unpriced++
+		}
+		paid[c.Agent] = p
+	}
+	return paid, nil
+}
+
+func (g *globals) printVotes(v *report.Votes) error {
+	agents := &grid{
+		head: []string{"AGENT", "PANELS", "SAFE", "SUSPICIOUS", "MALICIOUS", "ABSTAINED", "NOT ASKED", "NO ANSWER", "CHANGED", "TO CLOSE", "AGAINST", "LABELLED", "WRONG", "CALLS", "PAID", "PER CHANGE"},
+		num:  map[int]bool{},
+	}
+	for i := 1; i < len(agents.head); i++ {
+		agents.num[i] = true
+	}
+	for i := range v.Agents {
+		a := &v.Agents[i]
+		wrong := "-"
+		if a.ErrorRate != nil {
+			wrong = percent(*a.ErrorRate)
+		}
+		row := []string{plain(a.Name)}
+		for _, n := range []int{a.Panels, a.Safe, a.Suspicious, a.Malicious, a.Abstained, a.NotAsked, a.Missing, a.Changed, a.ToClose, a.AgainstClose, a.Labelled} {
+			row = append(row, strconv.Itoa(n))
+		}
+		agents.add(append(row, wrong, strconv.Itoa(a.Calls), moneyOf(a.MicroUSD), moneyOf(a.PerChanged))...)
+	}
+	switch {
+	case g.format == formatJSON:
+		return g.json(v)
+	case g.format == formatCSV:
+		return g.csv(agents)
+	case v.Panels == 0:
+		g.note("no alert was put to the vote")
+		return nil
+	}
+	g.print("%s to the vote", things(v.Panels, "alert was put", "alerts were put"))
+	g.text(agents)
+	g.print("")
+	g.text(pairsTable(v.Pairs))
+	return nil
+}
+
+func pairsTable(pairs []report.VotePair) *grid {
+	t := &grid{
+		head: []string{"PAIR", "BOTH VOTED", "AGREED", "LABELLED", "BOTH WRONG", "FIRST WRONG", "SECOND WRONG", "BOTH RIGHT", "PHI"},
+		num:  map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true},
+	}
+	for _, p := range pairs {
+		agreed, phi := "-", "-"
+		if p.Agreement != nil {
+			agreed = percent(*p.Agreement)
+		}
+		if p.Phi != nil {
+			phi = fmt.Sprintf("%.2f", *p.Phi)
+		}
+		t.add(plain(p.A+", "+p.B), strconv.Itoa(p.Together), agreed, strconv.Itoa(p.Labelled), strconv.Itoa(p.BothWrong),
+			strconv.Itoa(p.OnlyA), strconv.Itoa(p.OnlyB), strconv.Itoa(p.BothRight), phi)
+	}
+	return t
+}
+
+// moneyOf writes an amount; one that is not known is no zero.
+func moneyOf(micro *int64) string {
+	if micro == nil {
+		return "-"
+	}
+	return (winnow.NanoUSD(*micro) * 1000).String()
+}
