@@ -17,6 +17,7 @@ type Case struct {
 	Taint []string // signs that the alert's text tries to steer its reader
 	Cut   []string // fields too long to be read in full
 
+	Past       []Past            // what was decided on alerts with its entities
 	Known      []Known           // what is known locally of its values
 	Base       Base              // what no language model can lower
 	Candidates []AttackTechnique // the techniques that a language model may pick from

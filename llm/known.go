@@ -1,10 +1,14 @@
 package llm
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/winnow-soc/winnow"
 )
@@ -54,10 +58,13 @@ const (
 // know asks the local look-ups, and reads what they say as it reads the alert: feeds and tables are
 // worded by others too.
 func (r *run) know(ctx context.Context) {
+	r.c.Past = r.in.Past
+	var known []Known
 	if r.p.o.Knowledge != nil {
-		r.c.Known = tidy(r.p.o.Knowledge.Look(ctx, &r.c))
-		r.c.Taint = union(r.c.Taint, scanKnown(r.c.Known))
+		known = r.p.o.Knowledge.Look(ctx, &r.c)
 	}
+	r.c.Known = tidy(append(known, knownPast(r.in.Past)...))
+	r.c.Taint = union(r.c.Taint, scanKnown(r.c.Known))
 	r.c.Base = base(&r.c)
 	if r.p.o.Correlate.Source() == winnow.SourceModel || r.combined() {
 		r.c.Candidates = r.p.o.Catalogue.Candidates(r.in.Alert)
@@ -66,6 +73,9 @@ func (r *run) know(ctx context.Context) {
 
 // tidy bounds what was found and makes every text of it one line.
 func tidy(known []Known) []Known {
+	if len(known) == 0 {
+		return nil
+	}
 	out := slices.Clone(known[:min(len(known), maxKnown)])
 	for i := range out {
 		data := make(map[string]string, len(out[i].Data))
@@ -148,7 +158,8 @@ func first(a, b string) string {
 // fit (what they may close is held against it all the same), and are lifted by what is known only.
 func (r *run) lift(m Model) {
 	e, b := &r.c.Enrichment, r.c.Base
-	if m.Source() != winnow.SourceModel && len(r.c.Known) == 0 {
+	inventory := func(k Known) bool { return k.Source != KnownVerdicts && k.Source != KnownList }
+	if m.Source() != winnow.SourceModel && !slices.ContainsFunc(r.c.Known, inventory) {
 		return
 	}
 	e.Severity = max(e.Severity, b.Severity)
@@ -177,4 +188,50 @@ func sensitivityOf(priority string) Sensitivity {
 		return SensitivityLow
 	}
 	return SensitivityUnknown
+}
+
+// Past is what was decided on alerts with one entity in the 30 days before: the newest of them, and
+// counts over no more than those that were looked at.
+type Past struct {
+	Field, Value string
+	Trusted      bool // an attacker cannot choose the value
+	Looked       int  // alerts that were looked at
+	Counts       []PastCount
+	Recent       []PastAlert // newest first
+}
+
+// PastCount counts outcomes of one kind.
+type PastCount struct {
+	Disposition winnow.Disposition
+	Source      winnow.Source // whose verdict it was
+	State       winnow.State
+	Alerts      int
+}
+
+// PastAlert is one earlier alert.
+type PastAlert struct {
+	ID          string
+	Search      string
+	Received    time.Time
+	Severity    winnow.Severity
+	State       winnow.State
+	Disposition winnow.Disposition
+	Source      winnow.Source
+}
+
+// knownPast says in short what was decided on alerts with the same entities. It is no fact of guard
+// G2: what was benign before need not be so now.
+func knownPast(past []Past) []Known {
+	var out []Known
+	for _, p := range past {
+		if p.Looked == 0 {
+			continue
+		}
+		data := map[string]string{"alerts_30d": strconv.Itoa(p.Looked), "set_by_attacker": strconv.FormatBool(!p.Trusted)}
+		for _, n := range p.Counts {
+			data[fmt.Sprintf("%s_by_%s_%s", n.Disposition, cmp.Or(string(n.Source), "nobody"), n.State)] = strconv.Itoa(n.Alerts)
+		}
+		out = append(out, Known{Source: KnownVerdicts, Field: p.Field, Value: p.Value, Data: data})
+	}
+	return out
 }

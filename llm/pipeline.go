@@ -48,6 +48,7 @@ type Input struct {
 	Verdicts PersonVerdicts     // nil: no person decided anything
 	Policy   Policy
 	Taint    []string // signs of taint that the caller found
+	Past     []Past   // what was decided on alerts with its entities
 }
 
 // Pipeline runs alerts through the stages, the panel and the guards. Safe for concurrent use.

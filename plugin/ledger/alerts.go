@@ -88,6 +88,9 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 	if err != nil {
 		return err
 	}
+	if err := t.addEntities(a); err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, notable,
  seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice)
  VALUES (?,?,?,?,?,?,?,?,?,?,?, 1,?,?,?,?,?,?,?,?,?,?,?,?)`,

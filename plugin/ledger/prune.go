@@ -29,6 +29,9 @@ func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
 	if err := t.exec("DELETE FROM precedents WHERE at < ?", micro(facts)); err != nil {
 		return 0, err
 	}
+	if err := t.pruneEntities(now); err != nil {
+		return 0, err
+	}
 	if err := t.exec("DELETE FROM imports WHERE at < ?", micro(records)); err != nil {
 		return 0, err
 	}

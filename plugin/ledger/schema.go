@@ -205,6 +205,15 @@ CREATE TABLE spent (                       -- what is booked by day of UTC; it o
   booked INTEGER NOT NULL
 );
 `,
+	`
+CREATE TABLE entities (                    -- which alerts are about a host or an account
+  entity   BLOB NOT NULL,                  -- hash, see entityKey
+  received INTEGER NOT NULL,
+  id       TEXT NOT NULL,                  -- of the alert
+  PRIMARY KEY (entity, received, id)
+) WITHOUT ROWID;
+CREATE INDEX entities_received ON entities (received);
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

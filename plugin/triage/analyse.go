@@ -27,6 +27,7 @@ type work struct {
 	detail string        // why it does, for that person
 	raise  bool          // it may be raised, not closed
 	taint  []string
+	past   []llm.Past // read in prepare, because ask stands outside of any transaction
 
 	group groupID
 	leads bool // others of its group wait for what is found on it
@@ -76,7 +77,10 @@ func (e *Engine) prepare(t *ledger.Tx, id string) (*work, error) {
 	if w.settled {
 		return w, e.Settle(t, &w.entry, &w.rec)
 	}
-	w.settled, err = e.share(t, w)
+	if w.settled, err = e.share(t, w); err != nil || w.settled {
+		return w, err
+	}
+	w.past, err = e.past(t, &w.entry.Alert)
 	return w, err
 }
 
@@ -112,7 +116,8 @@ func (e *Engine) takeOff(w *work, waited time.Duration) {
 		w.analyst = e.Free
 	}
 	w.input = llm.Input{
-		Alert: a, Fields: e.Fields, Lists: e.Lists, Verdicts: e.people(), Taint: w.taint, Policy: llmPolicy(search.Policy),
+		Alert: a, Fields: e.Fields, Lists: e.Lists, Verdicts: e.people(), Taint: w.taint, Past: w.past,
+		Policy: llmPolicy(search.Policy),
 	}
 	if e.reread(w, search, waited) {
 		w.notables, w.mark = e.Notables, e.Keys.Sign(a.ID)
