@@ -58,6 +58,9 @@ func (t *tables) inventory(dir, name string, read func(name string, data []byte)
 		return
 	}
 	if err == nil {
+		err = t.trusted(path)
+	}
+	if err == nil {
 		err = read(path, data)
 	}
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 type Options struct {
 	Lists []string // with assets.csv and identities.csv
 	Feeds []string // with feeds of any supported format, told by their content
+
+	// Trusted refuses a file that somebody else could have written; nil takes every file.
+	Trusted func(paths ...string) error
 }
 
 // Store is what has been read. Safe for concurrent use, also while it is reloaded.
@@ -30,6 +33,7 @@ type tables struct {
 	identities *inventory
 	feeds      *feeds
 	problems   []error
+	trusted    func(paths ...string) error
 }
 
 // Open reads the files. What cannot be read is not known, and told by Problems: it ends nothing.
@@ -41,13 +45,16 @@ func Open(o Options) *Store {
 
 // Reload reads the files again. Look-ups under way go on with what was read before.
 func (s *Store) Reload() {
-	t := &tables{assets: newInventory(), identities: newInventory()}
+	t := &tables{assets: newInventory(), identities: newInventory(), trusted: s.o.Trusted}
+	if t.trusted == nil {
+		t.trusted = func(...string) error { return nil }
+	}
 	for _, dir := range s.o.Lists {
 		t.inventory(dir, "assets.csv", t.assets.readAssets)
 		t.inventory(dir, "identities.csv", t.identities.readIdentities)
 	}
 	var problems []error
-	t.feeds, problems = readFeeds(s.o.Feeds)
+	t.feeds, problems = readFeeds(s.o.Feeds, t.trusted)
 	t.problems = append(t.problems, problems...)
 	s.now.Store(t)
 }

@@ -39,7 +39,7 @@ type Locations struct {
 // Nothing in it changes after Open, so it is safe for concurrent use.
 type Deployment struct {
 	App        string
-	Content    []string // folders that hold rules/, lists/ and prompts/; only those that exist
+	Content    []string // folders that hold rules/, lists/, feeds/ and prompts/; only those that exist
 	State      string
 	Settings   *conf.Settings
 	Fields     *winnow.FieldTable
@@ -259,6 +259,9 @@ func (d *Deployment) RulePaths() []string { return d.contentFolders("rules") }
 
 // ListPaths returns the lists folders of the content that exist.
 func (d *Deployment) ListPaths() []string { return d.contentFolders("lists") }
+
+// FeedPaths returns the feeds folders of the content that exist.
+func (d *Deployment) FeedPaths() []string { return d.contentFolders("feeds") }
 
 // EscalatePaths returns the escalate.yaml files: the app's default first, which must exist, then
 // the overlays in the app's local folder and in the content.

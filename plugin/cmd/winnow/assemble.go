@@ -10,6 +10,7 @@ import (
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/llm/knowledge"
 	"github.com/winnow-soc/winnow/llm/offline"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/conf"
@@ -27,6 +28,8 @@ type parts struct {
 	pipeline *llm.Pipeline
 	facts    *llm.Facts
 	ledger   *ledger.Ledger
+
+	knowledge *knowledge.Store
 }
 
 // assemble opens everything of a deployment but its ledger. What is wrong with rules or lists is
@@ -60,13 +63,14 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 	if err != nil {
 		g.note("warning: %s: stated confidence counts as if nothing had been measured", plain(err.Error()))
 	}
-	p.pipeline, err = openPipeline(d, p.facts, calibration)
+	p.knowledge = openKnowledge(d)
+	p.pipeline, err = openPipeline(d, p.facts, calibration, p.knowledge)
 	return p, err
 }
 
 // openPipeline puts stages and panel together as winnow.conf says. Every brain of this version is
 // the offline one.
-func openPipeline(d *state.Deployment, facts *llm.Facts, calibration *llm.Calibration) (*llm.Pipeline, error) {
+func openPipeline(d *state.Deployment, facts *llm.Facts, calibration *llm.Calibration, known llm.Knowledge) (*llm.Pipeline, error) {
 	catalogue, err := readCatalogue(d.Default("attack.csv"))
 	if err != nil {
 		return nil, usage(err)
@@ -76,6 +80,7 @@ func openPipeline(d *state.Deployment, facts *llm.Facts, calibration *llm.Calibr
 	o := llm.Options{
 		Enrich: brains.of(s.Stages["enrich"].Model), Correlate: brains.of(s.Stages["correlate"].Model),
 		Classify: brains.of(s.Stages["classify"].Model), Catalogue: catalogue, Combine: s.Pipeline.Combine, Facts: facts, Calibration: calibration,
+		Knowledge: known,
 		Panel: llm.Panel{
 			Coordinator: brains.of(s.Pipeline.Coordinator), Always: s.Pipeline.PanelAlways,
 			Low: s.Pipeline.PanelLow, High: s.Pipeline.PanelHigh,

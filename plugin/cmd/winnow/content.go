@@ -67,7 +67,7 @@ type manifest struct {
 
 // contentFolders and contentFiles are what content is.
 var (
-	contentFolders = []string{"rules", "lists", "prompts"}
+	contentFolders = []string{"rules", "lists", "feeds", "prompts"}
 	contentFiles   = []string{"escalate.yaml", "facts.yaml", "fields.csv"}
 )
 

@@ -66,6 +66,7 @@ func (g *globals) doctor(ctx context.Context) error {
 	x.ok("configuration", "app %s, run %s, place %s", d.App, d.Settings.Gate.Run, d.Settings.Gate.Place)
 	x.content()
 	x.tables()
+	x.knowledge()
 	x.state()
 	x.worker()
 	x.spool()
@@ -150,7 +151,7 @@ func (x *diagnosis) tables() {
 	if err != nil {
 		x.wrong("benign facts", "", err)
 	}
-	if _, err := openPipeline(x.d, facts, nil); err != nil {
+	if _, err := openPipeline(x.d, facts, nil, nil); err != nil {
 		x.wrong("analysts", "", err)
 	}
 	table, err := readPrices(x.d.Default("prices.yaml"))

@@ -27,7 +27,7 @@ type refresher struct {
 	engine *triage.Engine
 	log    *slog.Logger
 
-	configured, loaded string // signatures of what was read last
+	configured, loaded, known string // signatures of what was read last
 }
 
 func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func() error {
@@ -46,6 +46,7 @@ func (r *refresher) turn() error {
 		}
 		r.log.Error("winnow.conf or a table beside it is out of order: the worker goes on with what it has read; see `winnow doctor`")
 	}
+	r.learn()
 	p := r.parts
 	allowed, revoked, _ := signerPaths(p.Deployment) //nolint:errcheck // whoever reads them says what is wrong
 	now := signature(slices.Concat(p.RulePaths(), p.ListPaths(), p.EscalatePaths(),
