@@ -88,7 +88,7 @@ func (t *talk) clean(found *llm.ToolResult) ([]byte, error) {
 	if len(found.JSON) > maxResult {
 		return nil, errors.New("the result is too large to be shown")
 	}
-	data, err := rewriteTexts(bytes.TrimSpace(found.JSON), t.view.Hide)
+	data, err := t.view.HideJSON(bytes.TrimSpace(found.JSON))
 	if err != nil {
 		return nil, errors.New("the tool's result is not JSON")
 	}

@@ -250,7 +250,7 @@ func (l *lookup) Run(_ context.Context, _ *llm.Case, args json.RawMessage) (llm.
 }
 
 func TestToolsAreBounded(t *testing.T) {
-	tool := &lookup{json: `{"owner":"network team"}`, control: winnow.ControlSystem}
+	tool := &lookup{json: `{"segment":"network team"}`, control: winnow.ControlSystem}
 	with := func(o *Options) { o.Tools = []llm.Tool{tool} }
 
 	p := &replier{replies: []any{wants("asset"), said(goodVerdict)}}

@@ -99,9 +99,9 @@ func (t *talk) addAnswers(d *caseData) error {
 func (t *talk) addKnown(d *caseData) {
 	c := t.q.Case
 	for _, k := range c.Known {
-		known := knownData{Source: k.Source, Field: k.Field, Value: t.view.Hide(k.Value), Data: map[string]string{}}
+		known := knownData{Source: k.Source, Field: k.Field, Value: t.view.HideAs(k.Field, k.Value), Data: map[string]string{}}
 		for name, value := range k.Data {
-			known.Data[name] = t.view.Hide(value)
+			known.Data[name] = t.view.HideAs(name, value)
 		}
 		d.Known = append(d.Known, known)
 	}

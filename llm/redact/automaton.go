@@ -6,7 +6,8 @@ import "unicode/utf8"
 // them. It finds all of them in one pass over a text (Aho and Corasick), whatever their case.
 type names struct {
 	entries []name
-	index   map[string]int // folded text to entry
+	index   map[string]int  // folded text to entry
+	short   map[string]kind // too short, or too much of a number, to be looked for in text: they count as whole texts
 	nodes   []node
 	edges   map[uint64]int32 // node and byte to node
 	root    [256]int32
@@ -23,7 +24,7 @@ type node struct {
 	entry        int32 // 1 and the entry's place, 0 for none
 }
 
-func newNames() *names { return &names{index: map[string]int{}} }
+func newNames() *names { return &names{index: map[string]int{}, short: map[string]kind{}} }
 
 // Limits of the dictionary. Shorter names would be found in everything, longer ones are not names.
 const (
@@ -35,10 +36,16 @@ const (
 // add learns a name. The first to claim a text keeps it.
 func (n *names) add(k kind, text string) {
 	folded := fold(text)
-	if len(folded) < minName || len(folded) > maxName || digitsOnly(folded) && len(folded) < wordName+1 {
+	if len(folded) > maxName || common(folded) {
 		return
 	}
-	if _, ok := n.index[folded]; ok || common(folded) {
+	if len(folded) < minName || digitsOnly(folded) && len(folded) <= wordName {
+		if _, ok := n.short[folded]; !ok {
+			n.short[folded] = k
+		}
+		return
+	}
+	if _, ok := n.index[folded]; ok {
 		return
 	}
 	n.index[folded] = len(n.entries)
@@ -110,6 +117,9 @@ func (n *names) next(at int32, b byte) int32 {
 
 // find calls found with every place of a name in a folded text. Names within names are found too.
 func (n *names) find(folded string, found func(from, to int, k kind)) {
+	if k, ok := n.short[folded]; ok {
+		found(0, len(folded), k)
+	}
 	if len(n.entries) == 0 {
 		return
 	}

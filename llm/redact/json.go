@@ -10,20 +10,25 @@ import (
 
 const maxJSONDepth = 64
 
-// HideJSON is [View.Hide] for a JSON value, as tools bring it: it reads every text of it, however it is escaped, and
-// what stands under a key is taken for what a field of that name holds.
+// HideJSON is [View.HideAs] for a JSON value, as tools bring it: it reads every text of it, however it is escaped, and
+// what stands under a key is taken for what a field of that name holds. Names that it tells are learned.
 func (v *View) HideJSON(value []byte) ([]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return rewrite(value, func(key, text string, isKey bool) string {
-		switch r := roleOf(key); {
-		case isKey:
-			return v.hide(roleText, text)
-		case r == roleSecret:
-			return "[secret:field]"
-		default:
-			return v.hide(r, text)
+	_, err := rewrite(value, func(key, text string, isKey bool) string {
+		if r := roleOf(key); r != roleText && !isKey {
+			v.learnValue(r, text)
 		}
+		return text
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rewrite(value, func(key, text string, isKey bool) string {
+		if isKey {
+			return v.hide(roleText, text)
+		}
+		return v.hideAs(key, text)
 	})
 }
 

@@ -70,10 +70,12 @@ var (
 	securityIDs  = regexp.MustCompile(`^s-1(?:-\d{1,10}){1,8}$`)
 )
 
+var accountHints = []string{"user", "account", "acct", "login", "uname"}
+
 // contextSpans finds accounts by the words before them, and security identifiers of our domains. The numbers
 // that Windows gives to accounts of its own stay.
 func contextSpans(list []span, s string) []span {
-	if strings.Contains(s, "user") || strings.Contains(s, "acc") || strings.Contains(s, "login") || strings.Contains(s, "uname") {
+	if signed(s, accountHints) {
 		list = accountSpans(list, s, accountWords)
 	}
 	if strings.Contains(s, " for ") || strings.Contains(s, "user ") {

@@ -255,17 +255,17 @@ func TestLimits(t *testing.T) {
 
 func TestHideJSON(t *testing.T) {
 	v := testRedactor(t).View(alert(winnow.Fields{"user": {"ann"}}), nil)
-	in := `{"user":"b\u006fb","n":[1.50,true,null,{"note":"\u0061nn said \"hi\""}],"api_key":"x","ann":"y"}`
+	in := `{"note":"bob came","user":"b\u006fb","n":[1.50,true,null,{"note":"\u0061nn said \"hi\""}],"api_key":"x","ann":"y"}`
 	hidden, err := v.HideJSON([]byte(in))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"user":"[user=bob]","n":[1.50,true,null,{"note":"[user=ann] said \"hi\""}],"api_key":"[secret:field]","[user=ann]":"y"}`
+	want := `{"note":"[user=bob] came","user":"[user=bob]","n":[1.50,true,null,{"note":"[user=ann] said \"hi\""}],"api_key":"[secret:field]","[user=ann]":"y"}`
 	if shape(v, string(hidden)) != want {
 		t.Errorf("got %s", shape(v, string(hidden)))
 	}
 	back, err := v.UndoJSON(hidden)
-	if want := `{"user":"bob","n":[1.50,true,null,{"note":"ann said \"hi\""}],"api_key":"[secret:field]","ann":"y"}`; err != nil || string(back) != want {
+	if want := `{"note":"bob came","user":"bob","n":[1.50,true,null,{"note":"ann said \"hi\""}],"api_key":"[secret:field]","ann":"y"}`; err != nil || string(back) != want {
 		t.Errorf("%v: %s", err, back)
 	}
 	for _, bad := range []string{"", "{", `{"a":1}x`, `{"a"}`, strings.Repeat("[", 100) + strings.Repeat("]", 100)} {
@@ -280,5 +280,24 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v: no error", o)
 		}
+	}
+}
+
+// What is too short to be looked for in text is found where it is all of it, as in evidence.
+func TestShortNames(t *testing.T) {
+	v := testRedactor(t).View(alert(winnow.Fields{"user": {"al"}, "user_id": {"1001"}}), nil)
+	for _, text := range []string{"al", "1001"} {
+		if got := v.Hide(text); got == text || v.Undo(got) != text {
+			t.Errorf("%s leaves as %s", text, got)
+		}
+	}
+	if got := v.Hide("al came on port 1001"); got != "al came on port 1001" {
+		t.Error(got)
+	}
+	if got := v.HideAs("owner", "Bob Example"); shape(v, got) != "[user=Bob Example]" {
+		t.Error(got)
+	}
+	if got := v.HideAs("api_key", "x"); got != "[secret:field]" {
+		t.Error(got)
 	}
 }

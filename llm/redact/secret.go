@@ -10,6 +10,7 @@ type pattern struct {
 	kind   string
 	hints  []string
 	re     *regexp.Regexp
+	signed bool // a = or : follows its hint soon
 	exact  bool // case counts: it reads the text as it is, others read it in lower case
 	loose  bool // the secret can be any text: see loosely
 	accept func(string) bool
@@ -35,7 +36,7 @@ var patterns = []pattern{
 		re: regexp.MustCompile(`\b(?i:bearer|basic|negotiate)\s+([A-Za-z0-9+/=._~-]{12,})`)},
 	{kind: "cookie", hints: []string{"cookie"}, loose: true, re: regexp.MustCompile(`cookie2?\\?["']?\s*[:=]\s*\\?["']?([^\r\n"']{4,})`)},
 	{kind: "password", hints: []string{"://"}, loose: true, re: regexp.MustCompile(`://[^/\s:@"'<>]{0,128}:([^@/\s"'<>]{1,256})@`)},
-	{kind: "password", hints: []string{"pass", "pwd", "secret", "token", "key", "credential", "signature=", "sig=", "sessionid", "sessid"}, loose: true, accept: notAWord,
+	{kind: "password", hints: []string{"pass", "pwd", "secret", "token", "key", "credential", "signature=", "sig=", "sessionid", "sessid"}, signed: true, loose: true, accept: notAWord,
 		re: regexp.MustCompile(`(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|account|private|auth|shared|client|secret|master|session|signing|encryption|storage)[_ -]?key|credentials?|sharedaccesssignature|sharedaccesskey|(?:\?|&|;)sig|j?sessionid|phpsessid|asp\.net_sessionid)[a-z0-9_.-]{0,24}\\?["']?\s{0,4}(?:=>|:=|[=:])\s{0,4}` + valueText)},
 	{kind: "password", hints: []string{"-pw", "--pass", "-pass", "/pass", "/p:", "/rp", "-secret", "-token", "-api", "/pw"}, loose: true, accept: notAWord,
 		re: regexp.MustCompile(`(?:^|[\s"'])(?:--?|/)(?:p:|(?:password|passwd|passphrase|pass|pwd|pw|rp|secret-?key|secret|token|api-?key|access-?key|client-?secret)(?:\s+|[=:]\s*))` + valueText)},
@@ -78,9 +79,31 @@ func secretSpans(text, folded string) []span {
 }
 
 func (p *pattern) hinted(folded string) bool {
+	if p.signed {
+		return signed(folded, p.hints)
+	}
 	for _, h := range p.hints {
 		if strings.Contains(folded, h) {
 			return true
+		}
+	}
+	return false
+}
+
+// signed reports whether one of the words has a = or : soon after it, as an assignment has: without one, an expression
+// need not be tried on a long text.
+func signed(s string, words []string) bool {
+	const soon = 56
+	for _, w := range words {
+		for at := 0; ; {
+			i := strings.Index(s[at:], w)
+			if i < 0 {
+				break
+			}
+			at += i + len(w)
+			if strings.ContainsAny(s[at-1:min(len(s), at+soon)], "=:") {
+				return true
+			}
 		}
 	}
 	return false

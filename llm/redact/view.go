@@ -121,6 +121,22 @@ func (v *View) Hide(text string) string {
 	return v.hide(roleText, text)
 }
 
+// HideAs is [View.Hide] for a text that is known to be what a field of that name holds: a name that the alert itself
+// does not tell is hidden too.
+func (v *View) HideAs(field, text string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.hideAs(field, text)
+}
+
+func (v *View) hideAs(field, text string) string {
+	r := roleOf(field)
+	if r == roleSecret {
+		return "[secret:field]"
+	}
+	return v.hide(r, text)
+}
+
 func (v *View) hide(role role, text string) string {
 	window := text[:runeEnd(text, maxText+margin)]
 	hidden, _ := v.replaced(window, v.spans(role, window), runeEnd(text, maxText))
