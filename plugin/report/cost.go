@@ -2,7 +2,10 @@
 package report
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -35,6 +38,10 @@ type Cost struct {
 	With    int64  `json:"with"`              // estimate for the alerts that rules, cache and open cases did not settle
 	Saved   int64  `json:"saved"`             // without less with
 
+	// Calls is what was booked by model and stage. Amounts are rounded up here for each line, in records for
+	// each alert, so sums may differ by a millionth of a dollar for each.
+	Calls []CallLine `json:"calls"`
+
 	// Recalls are the budget lines of what people had triaged again: part of Paid.
 	Recalls []RecallLine `json:"recalls,omitempty"`
 }
@@ -45,6 +52,19 @@ type RecallLine struct {
 	Alerts  int    `json:"alerts"`
 	Waiting int    `json:"waiting"` // for triage
 	Paid    int64  `json:"paid"`
+}
+
+// CallLine is what was booked for one stage or agent with one model.
+type CallLine struct {
+	Model     string `json:"model"` // as it is billed
+	Stage     string `json:"stage"` // a task, or task/agent; with "replay:" ahead for what `winnow replay` asked
+	Attempts  int    `json:"attempts"`
+	Input     int64  `json:"input_tokens"`
+	Output    int64  `json:"output_tokens"`
+	Paid      int64  `json:"paid"`
+	Unpriced  int    `json:"unpriced"`       // attempts without a price
+	Unsettled int    `json:"unsettled"`      // attempts of which nobody knows what they cost
+	Uncertain int64  `json:"unsettled_paid"` // their part of paid, at their worst case
 }
 
 // bytesPerToken is the usual measure for English text and JSON; providers publish about four.
@@ -70,7 +90,7 @@ func NewCost(t *ledger.Tx, s *conf.Settings, table *prices.Table, at time.Time) 
 		return c, fmt.Errorf("report cost: %w", err)
 	}
 	c.Funnel, c.Would = f.steps(c.Alerts)
-	if err := c.recalls(t); err != nil {
+	if err := errors.Join(c.recalls(t), c.calls(t)); err != nil {
 		return c, err
 	}
 	if table == nil {
@@ -106,6 +126,53 @@ func (c *Cost) recalls(t *ledger.Tx) error {
 		c.Recalls = append(c.Recalls, RecallLine{"recall:" + r.Target, r.Alerts, r.Waiting, r.MicroUSD})
 	}
 	return nil
+}
+
+// calls adds up what was booked by model and stage, the dearest first.
+func (c *Cost) calls(t *ledger.Tx) error {
+	all, err := t.Spendings()
+	if err != nil {
+		return fmt.Errorf("report cost: %w", err)
+	}
+	type line struct {
+		CallLine
+		paid, uncertain winnow.NanoUSD
+	}
+	lines := map[[2]string]*line{}
+	for i := range all {
+		s := &all[i]
+		key := [2]string{s.Model, stageName(s)}
+		l := lines[key]
+		if l == nil {
+			l = &line{CallLine: CallLine{Model: key[0], Stage: key[1]}}
+			lines[key] = l
+		}
+		l.Attempts, l.Input, l.Output, l.Unpriced = l.Attempts+s.Attempts, l.Input+s.Input, l.Output+s.Output, l.Unpriced+s.Unpriced
+		l.paid += s.Booked
+		if s.State == ledger.CallUnsettled || s.State == ledger.CallReserved {
+			l.Unsettled, l.uncertain = l.Unsettled+s.Attempts, l.uncertain+s.Booked
+		}
+	}
+	c.Calls = []CallLine{}
+	for _, l := range lines {
+		l.Paid, l.Uncertain = l.paid.Micro(), l.uncertain.Micro()
+		c.Calls = append(c.Calls, l.CallLine)
+	}
+	slices.SortFunc(c.Calls, func(a, b CallLine) int {
+		return cmp.Or(cmp.Compare(b.Paid, a.Paid), cmp.Compare(a.Model, b.Model), cmp.Compare(a.Stage, b.Stage))
+	})
+	return nil
+}
+
+func stageName(s *ledger.Spending) string {
+	name := s.Task
+	if s.Agent != "" {
+		name += "/" + s.Agent
+	}
+	if s.Replay {
+		name = "replay:" + name
+	}
+	return name
 }
 
 func unitCost(p prices.Price, stages map[string]conf.Stage, alertTokens int64) (sum winnow.NanoUSD) {

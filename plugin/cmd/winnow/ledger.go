@@ -132,6 +132,7 @@ type story struct {
 	Joined     string                 `json:"joined"`
 	Deliveries []ledger.DeliveryState `json:"deliveries"`
 	Reviews    []ledger.Review        `json:"reviews"`
+	Calls      []ledger.Call          `json:"calls"`
 }
 
 func readStory(t *ledger.Tx, id string) (story, error) {
@@ -152,6 +153,9 @@ func readStory(t *ledger.Tx, id string) (story, error) {
 	if s.Deliveries, err = t.Deliveries(id); err != nil {
 		return s, err
 	}
+	if s.Calls, err = t.Calls(id); err != nil {
+		return s, err
+	}
 	s.Reviews, err = t.Reviews(id)
 	s.normalize()
 	return s, err
@@ -161,6 +165,7 @@ func readStory(t *ledger.Tx, id string) (story, error) {
 func (s *story) normalize() {
 	s.Warnings, s.History = orEmpty(s.Warnings), orEmpty(s.History)
 	s.Deliveries, s.Reviews = orEmpty(s.Deliveries), orEmpty(s.Reviews)
+	s.Calls = orEmpty(s.Calls)
 	if s.Fields == nil {
 		s.Fields = winnow.Fields{}
 	}
@@ -218,12 +223,50 @@ func (g *globals) printStory(d *state.Deployment, s *story) {
 	line("joined", "%s", s.Joined)
 	line("outcome", "%s (%s) by %s, run %s%s", r.Outcome.State, r.Outcome.Reason, r.Outcome.Actor, r.Outcome.Run, wouldBe(r))
 	line("cost", "%s in %s", winnow.NanoUSD(r.Cost.MicroUSD*1000), things(r.Cost.Calls, "call", "calls"))
+	printLedgerCalls(s.Calls, head, line)
 	head("Fields")
 	for _, name := range s.Fields.Names() {
 		control := d.Fields.Lookup(r.SearchName, name).Control
 		fmt.Fprintf(w, "  %s %s %s\n", dim.Render(fmt.Sprintf("%-8s", control)), plain(name), oneLine("= "+strings.Join(s.Fields[name], " | "), 160))
 	}
 	g.printTrail(s, head, line)
+}
+
+// printLedgerCalls tells every attempt of every call that was made for the alert.
+func printLedgerCalls(calls []ledger.Call, head func(string), line func(string, string, ...any)) {
+	for i := range calls {
+		c := &calls[i]
+		if i == 0 {
+			head("Calls")
+		}
+		name, price := c.Task, winnow.NanoUSD(c.BookedNano).String()
+		if c.Agent != "" {
+			name = c.Agent
+		}
+		if c.Replay {
+			name = "replay:" + name
+		}
+		if c.Unpriced {
+			price = "no price"
+		}
+		line(name, "%s%s, attempt %d at %s: %d tokens in (%d cached), %d out, %s, %s%s", c.Model, answered(c), c.Attempt,
+			c.At.Format(time.RFC3339), c.Input, c.Cached, c.Output, price, c.State, because(c))
+		line("", "%s of %s left, %s", things(c.Bytes, "byte", "bytes"), orDash(strings.Join(c.Fields, ", ")), orDash(c.SHA256))
+	}
+}
+
+func answered(c *ledger.Call) string {
+	if c.Answered == "" || c.Answered == c.Model {
+		return ""
+	}
+	return " (as " + c.Answered + ")"
+}
+
+func because(c *ledger.Call) string {
+	if c.Reason == "" || c.Reason == "ok" {
+		return ""
+	}
+	return " (" + c.Reason + ")"
 }
 
 func (g *globals) printAdvice(line func(string, string, ...any), advice json.RawMessage) {

@@ -28,8 +28,10 @@ func reportCommand(g *globals) *cobra.Command {
 			Long: `Count where alerts ended, from the cheapest gate on, and price it: what was paid for model calls, and
 what it would cost to send every alert through all stages of the model that [pipeline] model names, at
 the prices of default/prices.yaml. That estimate is an alert's own text (four bytes a token) and the
-[stage:NAME] input_tokens and output_tokens of each stage. CSV is the funnel alone: a line for where
-alerts are, and one for where winnow would have brought those that it left.`,
+[stage:NAME] input_tokens and output_tokens of each stage. What was paid is told by model and stage;
+calls of which nobody knows what they cost are in it at their worst case, and told apart. CSV is the
+funnel alone: a line for where alerts are, and one for where winnow would have brought those that it
+left.`,
 			Example: `  winnow report cost
   winnow report cost --set pipeline.model=gpt-5.4 --format json`,
 			RunE: func(cmd *cobra.Command, _ []string) error {
@@ -79,6 +81,7 @@ func (g *globals) printCost(c *report.Cost) error {
 	w := g.styled()
 	printFunnel(w, c)
 	printBill(w, c)
+	printCalls(w, c)
 	for i, r := range c.Recalls {
 		if i == 0 {
 			fmt.Fprintf(w, "%s\n", bold.Render("Of what was paid, for recalls"))
@@ -145,5 +148,21 @@ func printBill(w io.Writer, c *report.Cost) {
 	}
 	if c.Without > 0 {
 		fmt.Fprintf(w, "  %s\n", green.Render(fmt.Sprintf("saved %s of %s, %.0f %%", usd(c.Saved), usd(c.Without), 100*float64(c.Saved)/float64(c.Without))))
+	}
+}
+
+// printCalls tells what was booked by model and stage.
+func printCalls(w io.Writer, c *report.Cost) {
+	usd := func(micro int64) string { return (winnow.NanoUSD(micro) * 1000).String() }
+	for i, l := range c.Calls {
+		if i == 0 {
+			fmt.Fprintf(w, "%s\n", bold.Render("Booked, by model and stage"))
+		}
+		note := fmt.Sprintf("%s, %d tokens in, %d out", things(l.Attempts, "attempt", "attempts"), l.Input, l.Output)
+		if l.Unsettled > 0 {
+			note += fmt.Sprintf("; %d unsettled, at their worst case of %s", l.Unsettled, usd(l.Uncertain))
+		}
+		note += ifAny(l.Unpriced, "; %d without a price")
+		fmt.Fprintf(w, "  %-42s %10s  %s\n", oneLine(l.Model+" "+l.Stage, 42), usd(l.Paid), dim.Render(note))
 	}
 }
