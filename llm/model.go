@@ -96,6 +96,9 @@ type Call struct {
 	Usage  Usage  `json:"usage"`
 	Answer Answer `json:"answer"`
 	Failed string `json:"failed"` // why there was no answer, "" when there was one
+
+	Source   winnow.Source `json:"source"`   // of the model
+	Declined winnow.Reason `json:"declined"` // that Failed has, when asking again would not help
 }
 
 // UnavailableError says that a model cannot be asked now, and that this is nothing about the alert:

@@ -192,6 +192,17 @@ func union(list, more []string) []string {
 	return list
 }
 
+// declined returns the reason of a failure that another try would not mend, "" for others.
+func declined(err error) winnow.Reason {
+	if d, ok := errors.AsType[*DeclinedError](err); ok {
+		return d.Reason
+	}
+	if _, ok := errors.AsType[*BudgetError](err); ok {
+		return winnow.ReasonNoBudget
+	}
+	return ""
+}
+
 // ask puts one question and decodes the answer into out. An answer of another form is an
 // objection and leaves out as it was; the error is for no answer at all.
 func ask[T any, P answer[T]](ctx context.Context, r *run, m Model, q Question, out P) error {
@@ -200,9 +211,9 @@ func ask[T any, P answer[T]](ctx context.Context, r *run, m Model, q Question, o
 		return decode(q, m, data, r.p.o.Catalogue, P(&v))
 	}
 	reply, err := m.Answer(ctx, q)
-	call := Call{Task: q.Task, Agent: q.Agent, Model: cmp.Or(reply.Model, m.Name()), Usage: reply.Usage, Answer: reply}
+	call := Call{Task: q.Task, Agent: q.Agent, Model: cmp.Or(reply.Model, m.Name()), Usage: reply.Usage, Answer: reply, Source: m.Source()}
 	if err != nil {
-		call.Failed = err.Error()
+		call.Failed, call.Declined = err.Error(), declined(err)
 	}
 	r.calls = append(r.calls, call)
 	r.note(&reply)

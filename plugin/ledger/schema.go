@@ -214,6 +214,15 @@ CREATE TABLE entities (                    -- which alerts are about a host or a
 ) WITHOUT ROWID;
 CREATE INDEX entities_received ON entities (received);
 `,
+	`
+CREATE TABLE answers (                     -- what models said, to decide again
+  id       TEXT NOT NULL,
+  seq      INTEGER NOT NULL,               -- of the record that was decided on them
+  deflated INTEGER NOT NULL,
+  body     BLOB NOT NULL,
+  PRIMARY KEY (id, seq)
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

@@ -200,7 +200,10 @@ func (e *Engine) disproved(t *ledger.Tx, w *work) error {
 
 // settleWork keeps the outcome of a work.
 func (e *Engine) settleWork(t *ledger.Tx, w *work) error {
-	if err := e.Settle(t, &w.entry, &w.rec); err != nil || !w.unknown {
+	if err := e.Settle(t, &w.entry, &w.rec); err != nil {
+		return err
+	}
+	if err := e.keepAnswers(t, w.rec.ID, &w.analysis); err != nil || !w.unknown {
 		return err
 	}
 	return t.JudgeCanary(w.rec.ID, ledger.JudgedUnknown)

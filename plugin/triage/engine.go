@@ -69,6 +69,9 @@ type Options struct {
 	// Notables reads what people did to the notable events of alerts that waited long.
 	Notables Notables
 
+	// Version names the program; it is kept with what models answered.
+	Version string
+
 	// Run overrides the configured run of every search when it is not nil: `winnow triage`.
 	Run *winnow.Run
 }
