@@ -49,16 +49,6 @@ func (t *Tx) Answers(id string) (seq int64, body []byte, err error) {
 	return seq, out, nil
 }
 
-// RecordAt returns the record that an alert has or had under a number.
-func (t *Tx) RecordAt(id string, seq int64) (body []byte, err error) {
-	found, err := t.get(`SELECT record FROM alerts WHERE id = ? AND seq = ?
- UNION ALL SELECT record FROM history WHERE id = ? AND seq = ?`, []any{id, seq, id, seq}, &body)
-	if err == nil && !found {
-		err = fmt.Errorf("%w: %s has no record %d", ErrNotFound, id, seq)
-	}
-	return body, err
-}
-
 // ReceivedSince returns the IDs of the alerts received at or after a time, the newest first. limit 0 is all.
 func (t *Tx) ReceivedSince(since time.Time, limit int) ([]string, error) {
 	if limit <= 0 {

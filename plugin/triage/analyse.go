@@ -106,6 +106,15 @@ func (e *Engine) joinable(t *ledger.Tx, w *work) (*winnow.Record, error) {
 	return e.openFor(t, &w.entry)
 }
 
+// question is all that analysts are given.
+func (e *Engine) question(w *work) llm.Input {
+	a := &w.entry.Alert
+	return llm.Input{
+		Alert: a, Fields: e.Fields, Lists: e.Lists, Verdicts: e.people(), Taint: w.taint, Past: w.past,
+		Policy: llmPolicy(e.search(a.SearchName).Policy),
+	}
+}
+
 // takeOff notes all that asking needs: it may take long, and the engine goes on meanwhile. The others of
 // its group wait until touchDown.
 func (e *Engine) takeOff(w *work, waited time.Duration) {
@@ -115,10 +124,7 @@ func (e *Engine) takeOff(w *work, waited time.Duration) {
 	if e.sparesModels(w) {
 		w.analyst = e.Free
 	}
-	w.input = llm.Input{
-		Alert: a, Fields: e.Fields, Lists: e.Lists, Verdicts: e.people(), Taint: w.taint, Past: w.past,
-		Policy: llmPolicy(search.Policy),
-	}
+	w.input = e.question(w)
 	if e.reread(w, search, waited) {
 		w.notables, w.mark = e.Notables, e.Keys.Sign(a.ID)
 	}

@@ -32,6 +32,7 @@ func (p *precedents) forget(id string) {
 type people struct {
 	p      *precedents
 	oldest time.Time
+	before time.Time // zero: up to now
 }
 
 // Benign reports whether a person judged an alert of the search with exactly these entities
@@ -40,7 +41,7 @@ func (v people) Benign(searchName string, entities []winnow.Evidence) (bool, err
 	v.p.mu.RLock()
 	defer v.p.mu.RUnlock()
 	for _, at := range v.p.by[precedentName(searchName, encodeEntities(entities))] {
-		if at.After(v.oldest) {
+		if at.After(v.oldest) && (v.before.IsZero() || at.Before(v.before)) {
 			return true, nil
 		}
 	}
@@ -50,6 +51,12 @@ func (v people) Benign(searchName string, entities []winnow.Evidence) (bool, err
 // people returns the precedents that count now.
 func (e *Engine) people() people {
 	return people{p: e.precedents, oldest: e.Now().Add(-e.Settings.Review.FactTTL)}
+}
+
+// peopleBefore returns the precedents that counted when an alert was decided: what people decided on it later
+// must not answer for itself.
+func (e *Engine) peopleBefore(at time.Time) people {
+	return people{p: e.precedents, oldest: at.Add(-e.Settings.Review.FactTTL), before: at}
 }
 
 // remember keeps one precedent in memory.

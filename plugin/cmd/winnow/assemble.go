@@ -123,19 +123,21 @@ func readCatalogue(path string) (*llm.Catalogue, error) {
 	return llm.ReadCatalogue(path, f)
 }
 
-// engine opens the ledger for writing and the engine on it.
+// engine opens the engine, and the ledger for writing unless it is open already.
 func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Run, sinks []conf.Sink) (*triage.Engine, error) {
 	gen, err := alertaction.Generation(p.Deployment)
 	if err != nil {
 		return nil, err
 	}
-	if p.ledger, err = ledger.Open(ctx, p.Path("ledger.db")); err != nil {
-		return nil, err
+	if p.ledger == nil {
+		if p.ledger, err = ledger.Open(ctx, p.Path("ledger.db")); err != nil {
+			return nil, err
+		}
 	}
 	o := triage.Options{
 		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
 		Keys: p.keys, Lists: p.gate.Lists, Generation: gen, Now: now, Run: run, Sinks: sinks,
-		Paid:    p.pipeline.Paid(),
+		Paid: p.pipeline.Paid(), Version: version(),
 		Suspend: func(s *allowlist.Suspensions) error { return state.WriteFile(p.Path("suspensions.json"), s.Encode()) },
 	}
 	if free := p.pipeline.First(); free != nil {
