@@ -17,15 +17,16 @@ import (
 	"github.com/winnow-soc/winnow/plugin/triage"
 )
 
-const replayHelp = `Decide alerts again, offline, and tell what differs. What language models answered is taken from the
-ledger; what the offline analysts say, the guards, policy, lists, facts and calibration are today's. Nothing is
-changed, nobody is asked, and it costs nothing.
+const replayHelp = `Decide alerts again, offline, and tell what differs. What language models answered is taken from
+the ledger; what the offline analysts say, the guards, policy, lists, facts and calibration are
+today's. Nothing is changed, nobody is asked, and it costs nothing.
 
-What an alert's decision rested on is recorded with it. Where a decision differs, the versions of what has
-changed since are told: the program, the configuration, the rules and lists, the facts found. The exit code
-is 1 when a decision differs although none of them has changed.
+What an alert's decision rested on is recorded with it. Where a decision differs, the versions of what
+has changed since are told: the program, the configuration, the rules and lists, the facts found. The
+exit code is 1 when a decision differs although none of them has changed.
 
-Alerts that no analyst decided (rules, cache, people) are skipped: see ` + "`winnow rules explain` and `winnow cache why`" + `.`
+Alerts that no analyst decided (rules, cache, people) are skipped: see ` + "`winnow rules explain`" + ` and
+` + "`winnow cache why`" + `.`
 
 const replayExample = `  winnow replay 01J9ZV3M4T5Q6R7S8T9VAWBXCY
   winnow replay --since 7d --format json | jq 'select(.differs != [])'`
