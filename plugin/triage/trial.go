@@ -34,7 +34,7 @@ type Tried struct {
 	Analysis llm.Analysis
 	State    winnow.State
 	Reason   winnow.Reason
-	Failed   bool // the analysts gave no answer
+	Failed   error // why the analysts gave no answer, nil when they did
 
 	// Candidate tells that nothing but confidence and the benign-fact rule could speak against a close.
 	Candidate bool
@@ -48,10 +48,10 @@ func (t *Trial) Run(ctx context.Context) (Tried, error) {
 	}
 	a, an := &t.w.entry.Alert, &t.w.analysis
 	policy := t.e.search(a.SearchName).Policy
-	out := Tried{Analysis: *an, Failed: t.w.err != nil}
-	if out.Failed {
+	out := Tried{Analysis: *an, Failed: t.w.err}
+	if out.Failed != nil {
 		out.State, out.Reason = winnow.StateEscalated, winnow.ReasonGaveUp
-		return out, nil
+		return out, nil //nolint:nilerr // no answer is a result too
 	}
 	out.State, out.Reason = judge(a, an, t.w.forced, policy)
 	out.Candidate = t.w.forced == "" && highRiskTechnique(an.Verdict.Techniques, policy) == "" && a.Severity.Within(policy.MaxSeverity) &&

@@ -137,6 +137,12 @@ func (g *globals) evalModels(ctx context.Context, files []string, f *evalFlags, 
 			return nil, nil, err
 		}
 		r := one.counter.Result()
+		if one.failure != nil {
+			g.note("warning: %s no answer, the first because: %s", things(r.Failed, "alert got", "alerts got"), plain(one.failure.Error()))
+		}
+		if r.Failed == r.Alerts && r.Alerts > 0 {
+			return nil, nil, fmt.Errorf("%s gave no answer about any alert: %w", plain(r.Model), one.failure)
+		}
 		if r.Attacks+r.Benign == 0 {
 			return nil, nil, usage(errors.New("no alert has a label: nothing can be measured"), "give each a field label: attack, benign or unknown")
 		}
@@ -157,6 +163,7 @@ type evalRun struct {
 	mu       sync.Mutex
 	counter  *report.EvalCounter
 	labelled []llm.Labelled
+	failure  error // the first that a model gave instead of an answer
 }
 
 func (g *globals) evalModel(ctx context.Context, files []string, model string, live *llm.Calibration) (_ *evalRun, err error) {
@@ -266,8 +273,8 @@ func (r *evalRun) try(ctx context.Context, t *triage.Trial, truth allowlist.Trut
 	took := r.g.now().Sub(begun)
 	v := &done.Analysis.Verdict
 	one := report.Trial{
-		Label: labelOf(truth), Closed: done.State == winnow.StateClosed, Failed: done.Failed, Took: took,
-		Unsure:    done.Failed || !v.Disposition.Benign() && v.Disposition != winnow.TruePositive,
+		Label: labelOf(truth), Closed: done.State == winnow.StateClosed, Failed: done.Failed != nil, Took: took,
+		Unsure:    done.Failed != nil || !v.Disposition.Benign() && v.Disposition != winnow.TruePositive,
 		Candidate: done.Candidate, Fact: len(v.Facts) > 0, Confidence: v.Stated, Cost: done.Analysis.Cost,
 	}
 	if done.Analysis.Calibrated {
@@ -276,7 +283,10 @@ func (r *evalRun) try(ctx context.Context, t *triage.Trial, truth allowlist.Trut
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.counter.Add(one)
-	if v.Disposition.Benign() && !done.Failed && one.Label != report.LabelUnknown {
+	if done.Failed != nil && r.failure == nil {
+		r.failure = done.Failed
+	}
+	if v.Disposition.Benign() && done.Failed == nil && one.Label != report.LabelUnknown {
 		r.labelled = append(r.labelled, llm.Labelled{
 			Model: done.Analysis.Model, Families: done.Analysis.Families, Stated: v.Stated, Right: one.Label == report.LabelBenign,
 		})
