@@ -78,7 +78,7 @@ func CIM(name string) bool { return cim[name] && !SecretName(name) }
 // the letters and digits of a name only: api_key, apiKey and X-API-Key are one.
 var secretWords = []string{
 	"password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "cookie", "credential",
-	"authorization", "authheader", "apikey", "accesskey", "privatekey", "sessionkey", "signingkey", "encryptionkey",
+	"authheader", "apikey", "accesskey", "privatekey", "sessionkey", "signingkey", "encryptionkey",
 	"sharedkey", "clientkey", "masterkey", "accountkey", "sshkey", "bearer", "jwt", "assertion", "otp", "pincode",
 	"connectionstring", "ntlmhash", "lmhash", "pwhash", "seedphrase", "recoverycode", "xauth", "sasurl",
 }
@@ -96,6 +96,9 @@ func SecretName(name string) bool {
 		}
 	}
 	text := string(plain)
+	if last := strings.ToLower(name); strings.HasSuffix(last, "authorization") || strings.HasSuffix(last, "authorization_header") {
+		return true // not authorizationInfo, which says what was allowed
+	}
 	return slices.ContainsFunc(secretWords, func(w string) bool {
 		if w == "otp" || w == "jwt" || w == "pwd" { // too short to be looked for inside of words
 			return text == w || strings.HasSuffix(text, w)

@@ -6,7 +6,7 @@ import "strings"
 // of security itself. They are never replaced in text: whoever chooses "powershell" as the name of an account
 // must not be able to hide that word from a model.
 const commonText = `
-- -- n/a na none null nil unknown undefined anonymous nobody everyone everybody anyone default public other others all any true false
+- -- * n/a na none null nil unknown undefined anonymous nobody everyone everybody anyone default public other others all any true false
 system localsystem root admin administrator administrators guest guests defaultaccount wdagutilityaccount krbtgt
 localservice networkservice trustedinstaller nobody daemon bin sys sync www www-data nginx apache httpd mysql postgres redis
 ubuntu ec2-user centos debian vagrant docker jenkins git ansible oracle sshd mail news operator ftp tomcat

@@ -31,7 +31,10 @@ func randomSpans(list []span, s, folded string) []span {
 			to++
 		}
 		name := nameBefore(folded, i)
-		if to-from >= minRandom && to-from <= maxRandom && name != "" && !encodedName(name) && looksRandom(s[from:to]) {
+		if s[i] == ':' && from == i+1 {
+			name = "" // Recon:EC2/PortProbe, arn:aws:...: parts of one name, not an assignment
+		}
+		if to-from >= minRandom && to-from <= maxRandom && name != "" && !digitsOnly(name) && !encodedName(name) && looksRandom(s[from:to]) {
 			list = append(list, span{from: from, to: to, kind: kindSecret, secret: "random"})
 		}
 		i = max(to, i+1)

@@ -23,9 +23,14 @@ func (v *View) learn(f winnow.Fields) {
 	}
 }
 
+// minSecret is the length of the shortest value of a secret field that is taken out of other fields.
+const minSecret = 6
+
 func (v *View) learnValue(role role, text string) {
 	if role == roleSecret {
-		v.names.add(kindSecret, text)
+		if len(text) >= minSecret && !digitsOnly(text) && strings.Trim(text, text[:1]) != "" { // shorter ones, and "XXXXXX", are found in everything
+			v.names.add(kindSecret, text)
+		}
 		return
 	}
 	if len(text) > maxValue {
@@ -78,11 +83,11 @@ func whole(text string, at int, k kind) []span {
 }
 
 func nameShaped(text string) bool {
-	if utf8.RuneCountInString(text) > 64 || strings.Count(text, " ") > 5 || strings.Contains(text, "${") {
+	if utf8.RuneCountInString(text) > 64 || strings.Count(text, " ") > 5 || strings.Contains(text, "${") || strings.Contains(text, "//") {
 		return false
 	}
 	for _, r := range text {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune(" ._-'(),&+#$@", r) {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune(" ._-'(),&+#$@|:/", r) {
 			return false
 		}
 	}

@@ -37,7 +37,7 @@ var patterns = []pattern{
 	{kind: "cookie", hints: []string{"cookie"}, loose: true, re: regexp.MustCompile(`cookie2?\\?["']?\s*[:=]\s*\\?["']?([^\r\n"']{4,})`)},
 	{kind: "password", hints: []string{"://"}, loose: true, re: regexp.MustCompile(`://[^/\s:@"'<>]{0,128}:([^@/\s"'<>]{1,256})@`)},
 	{kind: "password", hints: []string{"pass", "pwd", "secret", "token", "key", "credential", "signature=", "sig=", "sessionid", "sessid"}, signed: true, loose: true, accept: notAWord,
-		re: regexp.MustCompile(`(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|account|private|auth|shared|client|secret|master|session|signing|encryption|storage)[_ -]?key|credentials?|sharedaccesssignature|sharedaccesskey|(?:\?|&|;)sig|j?sessionid|phpsessid|asp\.net_sessionid)[a-z0-9_.-]{0,24}\\?["']?\s{0,4}(?:=>|:=|[=:])\s{0,4}` + valueText)},
+		re: regexp.MustCompile(`(?:^|[^:])(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|account|private|auth|shared|client|secret|master|session|signing|encryption|storage)[_ -]?key|credentials?|sharedaccesssignature|sharedaccesskey|(?:\?|&|;)sig|j?sessionid|phpsessid|asp\.net_sessionid)s?(?:[_.-][a-z0-9_.-]{0,24}|[0-9]{1,3}|value|key|text|string|data)?\\?["']?\s{0,4}(?:=>|:=|[=:])\s{0,4}` + valueText)},
 	{kind: "password", hints: []string{"-pw", "--pass", "-pass", "/pass", "/p:", "/rp", "-secret", "-token", "-api", "/pw"}, loose: true, accept: notAWord,
 		re: regexp.MustCompile(`(?:^|[\s"'])(?:--?|/)(?:p:|(?:password|passwd|passphrase|pass|pwd|pw|rp|secret-?key|secret|token|api-?key|access-?key|client-?secret)(?:\s+|[=:]\s*))` + valueText)},
 	{kind: "password", hints: []string{" -p"}, loose: true, accept: notAWord,

@@ -73,7 +73,9 @@ func TestNoSecrets(t *testing.T) {
 		"mkdir -p /tmp/x && docker run -p 80:80 img", "Basic authentication failed", "the bearer of bad news came late",
 		"password changed for the account", "user must change password at next logon", "token: invalid", "net user /domain", "net use * /delete",
 		"{12345678-1234-1234-1234-123456789ABC}", `HKLM\Software\Microsoft\Windows\CurrentVersion\Run`, "url=https://evil.example/some/long/path/to/Page01.html",
-		"a secret plan", "monkey=banana", "risk: the key is low", "curl -u https://x.example",
+		"secretsmanager:GetSecretValue on arn:aws:secretsmanager:us-east-1:123456789012:secret:Dummy-Secret-ab12cde34f",
+		"arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_DevAdmin_abc123/session",
+		"GuardDuty: Recon:EC2/PortProbeUnprotectedPort", "a secret plan", "monkey=banana", "risk: the key is low", "curl -u https://x.example",
 	} {
 		v := testRedactor(t).View(alert(winnow.Fields{"body": {text}}), nil)
 		if got := v.field("body"); strings.Contains(got, "[secret:") {
@@ -98,7 +100,7 @@ func TestHiddenTextCounts(t *testing.T) {
 			t.Errorf("%s=%s: shown as %s, and counts as seen", field, text, v.field(field))
 		}
 	}
-	for field, text := range map[string]string{"process": "x --password=hunter2", "user": "O'Neil, Ann (ext)", "src_user": "svc_backup$"} {
+	for field, text := range map[string]string{"process": "x --password=hunter2", "user": "O'Neil, Ann (ext)", "src_user": "svc_backup$", "user_id": "google-oauth2|105261262156475850461", "principal_id": "AROAXXXX:ann"} {
 		if v := testRedactor(t).View(alert(winnow.Fields{field: {text}}), nil); len(v.Cut) != 0 {
 			t.Errorf("%s=%s: counts as cut", field, text)
 		}
@@ -125,7 +127,7 @@ func TestSecretName(t *testing.T) {
 	for name, want := range map[string]bool{
 		"password": true, "Passwd": true, "api_key": true, "x-Api-Key": true, "http_cookie": true, "requestParameters.secretAccessKey": true,
 		"authorization": true, "db.pwd": true, "refreshToken": true, "user": false, "authentication_method": false, "key_name": false,
-		"optional": false, "pwdLastSetBy": false, "src": false,
+		"optional": false, "authorizationInfo.permission": false, "http.Authorization": true, "pwdLastSetBy": false, "src": false,
 	} {
 		if SecretName(name) != want {
 			t.Errorf("%s: %t", name, !want)
