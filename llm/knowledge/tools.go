@@ -22,7 +22,10 @@ var ToolNames = []string{"asset", "identity", "lists", "threat_intel", "recent_a
 // values, so a model cannot ask about anything else. An unknown name is an error.
 func (s *Store) Tools(names ...string) ([]llm.Tool, error) {
 	var out []llm.Tool
-	for _, name := range names {
+	for n, name := range names {
+		if slices.Contains(names[:n], name) {
+			return nil, fmt.Errorf("tool %q is named twice", name)
+		}
 		i := slices.IndexFunc(localTools, func(t localTool) bool { return t.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no tool %q (want %s)", name, strings.Join(ToolNames, ", "))

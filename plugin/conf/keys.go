@@ -109,6 +109,14 @@ func (s *Sink) keys() []key {
 	}
 }
 
+func (t *Tools) keys() []key {
+	return []key{
+		{name: "enabled", set: list(&t.Enabled)},
+		{name: "max_steps", set: integer(&t.MaxSteps, 0, 20)},
+		{name: "max_tokens", set: integer(&t.MaxTokens, 0, 100_000)},
+	}
+}
+
 func (v *Review) keys() []key {
 	return []key{{name: "fact_ttl", set: duration(&v.FactTTL, 0, 10*365*day)}}
 }

@@ -13,7 +13,7 @@ func (s *Settings) single() map[string][]key {
 		"gate": s.Gate.keys(), "policy": s.Policy.keys(), "cache": s.Cache.keys(),
 		"content": s.Content.keys(), "pipeline": s.Pipeline.keys(), "review": s.Review.keys(),
 		"queue": s.Queue.keys(), "worker": s.Worker.keys(), "splunk": s.Splunk.keys(),
-		"retention": s.Retention.keys(), "budget": s.Budget.keys(), "redact": s.Redact.keys(),
+		"retention": s.Retention.keys(), "tools": s.Tools.keys(), "budget": s.Budget.keys(), "redact": s.Redact.keys(),
 	}
 }
 

@@ -17,6 +17,7 @@ type Settings struct {
 	Pipeline  Pipeline
 	Budget    Budget
 	Redact    Redact
+	Tools     Tools
 	Stages    map[string]Stage // enrich, correlate, classify
 	Agents    map[string]Agent // network, identity, threat_intel
 	Models    map[string]Model
@@ -94,6 +95,13 @@ type Pipeline struct {
 	PanelAlways bool
 	PanelLow    int // the disputed band of confidence, bounds included
 	PanelHigh   int
+}
+
+// Tools is [tools]: what models may look up while they think.
+type Tools struct {
+	Enabled   []string // names of tools; empty: none
+	MaxSteps  int      // questions to tools before a model must answer; 0: none
+	MaxTokens int64    // of all that the tools tell for one answer
 }
 
 // Budget is [budget]: what calls to models may cost. nil: no limit.

@@ -30,6 +30,7 @@ type parts struct {
 	ledger   *ledger.Ledger
 
 	knowledge *knowledge.Store
+	tools     []llm.Tool // what models may look up while they think
 }
 
 // assemble opens everything of a deployment but its ledger. What is wrong with rules or lists is
@@ -64,6 +65,9 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 		g.note("warning: %s: stated confidence counts as if nothing had been measured", plain(err.Error()))
 	}
 	p.knowledge = openKnowledge(d)
+	if p.tools, err = evidenceTools(d, p.knowledge); err != nil {
+		return nil, err
+	}
 	p.pipeline, err = openPipeline(d, p.facts, calibration, p.knowledge)
 	return p, err
 }

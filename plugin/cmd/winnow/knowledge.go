@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
+	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/knowledge"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
@@ -11,6 +13,18 @@ import (
 // `winnow doctor` and in the worker's log, and is not known: nothing is closed by it.
 func openKnowledge(d *state.Deployment) *knowledge.Store {
 	return knowledge.Open(knowledge.Options{Lists: d.ListPaths(), Feeds: d.FeedPaths(), Trusted: d.Trusted})
+}
+
+// evidenceTools returns the tools that [tools] enables.
+func evidenceTools(d *state.Deployment, known *knowledge.Store) ([]llm.Tool, error) {
+	if d.Settings.Tools.MaxSteps == 0 {
+		return nil, nil
+	}
+	tools, err := known.Tools(d.Settings.Tools.Enabled...)
+	if err != nil {
+		return nil, usage(fmt.Errorf("winnow.conf: [tools] enabled: %w", err))
+	}
+	return tools, nil
 }
 
 // learn reads inventories and feeds again when a file of them has changed.
@@ -35,6 +49,9 @@ func (r *refresher) learn() {
 // knowledge looks at inventories and feeds.
 func (x *diagnosis) knowledge() {
 	known := openKnowledge(x.d)
+	if _, err := evidenceTools(x.d, known); err != nil {
+		x.wrong("tools", "name tools that there are", err)
+	}
 	x.all("knowledge", "what the file says is not known to the analysts", known.Problems())
 	if n := known.Counts(); n != (knowledge.Counts{}) {
 		x.ok("knowledge", "%s, %s, %s, %s", things(n.Assets, "asset", "assets"), things(n.Identities, "identity", "identities"),
