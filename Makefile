@@ -102,6 +102,17 @@ bench-closers: needs ## score every closer on public labelled alerts (minutes; n
 	@mkdir -p build/bench
 	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestClosers|TestPublicAlerts' -count=1 -timeout 30m -v ./plugin/cmd/winnow
 
+.PHONY: bench-llm
+bench-llm: needs ## measure what asking costs beside the model, and how much a storm asks
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestBench' -count=1 -timeout 20m -v ./plugin/triage
+
+# WINNOW_ORACLE_TTL="15m 1h 4h 24h" prints the curve over the life of cached verdicts.
+.PHONY: bench-oracle
+bench-oracle: needs ## ask a model that knows every label: what reaches it, what is hidden (minutes; needs the data beside the project)
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestOracle' -count=1 -timeout 60m -v ./plugin/cmd/winnow
+
 .PHONY: bench-suggest
 bench-suggest: needs ## try suggested rules on what came later (needs the data beside the project)
 	@mkdir -p build/bench

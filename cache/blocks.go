@@ -11,6 +11,7 @@ type blocks struct {
 	byEnds map[string]*endCases
 	byName map[end]map[*endCases]bool
 	loose  map[*endCases]bool // names nothing, or too much, at one end
+	opened int                // cases so far
 }
 
 // end is a name at one end of an alert.
@@ -22,8 +23,15 @@ type end struct {
 // endCases are the open cases between two ends.
 type endCases struct {
 	src, dest Side
-	last      map[Key]time.Time
-	newest    time.Time
+	cases     map[Key]times
+	newest    time.Time // the newest escalation
+	opened    int       // number of the case that was opened last
+}
+
+// times are when a case was escalated last, and its number in the order of opening.
+type times struct {
+	opened int
+	last   time.Time
 }
 
 func newBlocks() blocks {
@@ -37,38 +45,46 @@ func (b *blocks) add(o *OpenCase) {
 	id := endsID(o)
 	e := b.byEnds[id]
 	if e == nil {
-		e = &endCases{src: o.Src, dest: o.Dest, last: map[Key]time.Time{}}
+		e = &endCases{src: o.Src, dest: o.Dest, cases: map[Key]times{}}
 		b.byEnds[id] = e
 		b.index(e)
 	}
-	e.last[o.Key] = o.Last
-	if o.Last.After(e.newest) {
-		e.newest = o.Last
+	t, known := e.cases[o.Key]
+	if !known {
+		b.opened++
+		t.opened = b.opened
 	}
+	t.last = o.Last
+	e.cases[o.Key] = t
+	e.renew(t)
+}
+
+func (e *endCases) renew(t times) {
+	if t.last.After(e.newest) {
+		e.newest = t.last
+	}
+	e.opened = max(e.opened, t.opened)
 }
 
 func (b *blocks) remove(o *OpenCase) {
 	id := endsID(o)
 	e := b.byEnds[id]
-	delete(e.last, o.Key)
-	if len(e.last) == 0 {
+	delete(e.cases, o.Key)
+	if len(e.cases) == 0 {
 		delete(b.byEnds, id)
 		b.unindex(e)
 		return
 	}
-	e.newest = time.Time{}
-	for _, t := range e.last {
-		if t.After(e.newest) {
-			e.newest = t
-		}
+	e.newest, e.opened = time.Time{}, 0
+	for _, t := range e.cases {
+		e.renew(t)
 	}
 }
 
-// match reports whether there is a case between the two ends whose newest escalation is after
-// since.
-func (b *blocks) match(src, dest Side, since time.Time) bool {
+// match reports whether there are cases between the two ends that are of interest.
+func (b *blocks) match(src, dest Side, interest func(*endCases) bool) bool {
 	hit := func(e *endCases) bool {
-		return e.newest.After(since) && samePair(e.src, e.dest, src, dest)
+		return interest(e) && samePair(e.src, e.dest, src, dest)
 	}
 	if src.Any || dest.Any {
 		for _, e := range b.byEnds {

@@ -132,7 +132,25 @@ func (c *Cases) Blocked(a *winnow.Alert, now time.Time) bool {
 	src, dest := Sides(a)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.blocks.match(src, dest, now.Add(-c.block))
+	since := now.Add(-c.block)
+	return c.blocks.match(src, dest, func(e *endCases) bool { return e.newest.After(since) })
+}
+
+// Opened returns how many cases were ever opened here. It is a mark for [Cases.OpenedSince].
+func (c *Cases) Opened() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.blocks.opened
+}
+
+// OpenedSince reports whether a case with the alert's source and destination was opened since a mark. Other
+// than with [Cases.Blocked], repeats of a case count for nothing: they tell nothing new to whoever judged
+// the alert's like after the case was opened.
+func (c *Cases) OpenedSince(a *winnow.Alert, mark int) bool {
+	src, dest := Sides(a)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.blocks.match(src, dest, func(e *endCases) bool { return e.opened > mark })
 }
 
 // Len returns the number of open cases.

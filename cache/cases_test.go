@@ -262,3 +262,25 @@ func BenchmarkBlocked(b *testing.B) {
 		c.Blocked(a, start)
 	}
 }
+
+// A case that is opened counts from then on, on its pair; its repeats do not.
+func TestOpenedSince(t *testing.T) {
+	c := newCases()
+	a := between("10.0.0.1", "web")
+	before := c.Opened()
+	c.Open(cache.NewCase(storetest.Key(1), a, start))
+	after := c.Opened()
+	c.Join(storetest.Key(1), start.Add(time.Minute))
+	c.Open(cache.NewCase(storetest.Key(1), a, start.Add(time.Hour)))
+	if !c.OpenedSince(a, before) || c.OpenedSince(a, after) {
+		t.Error("a case does not count from its opening on, or a repeat counts")
+	}
+	if c.OpenedSince(between("10.0.0.2", "web"), before) {
+		t.Error("a case between others counts")
+	}
+	c.Open(cache.NewCase(storetest.Key(2), a, start))
+	if !c.OpenedSince(a, after) {
+		t.Error("a second case on the pair does not count")
+	}
+	c.Close(a.ID)
+}

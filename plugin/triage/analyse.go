@@ -32,6 +32,8 @@ type work struct {
 	group groupID
 	leads bool // others of its group wait for what is found on it
 	waits bool // it waits itself
+	cases int  // mark of the cases that were open when it was asked about
+	epoch int  // of the groups
 
 	// What asking needs, so that it touches nothing of the engine.
 	analyst  Analyst
@@ -128,6 +130,7 @@ func (e *Engine) takeOff(w *work, waited time.Duration) {
 	if e.reread(w, search, waited) {
 		w.notables, w.mark = e.Notables, e.Keys.Sign(a.ID)
 	}
+	w.cases, w.epoch = e.cases.Opened(), e.groups.epoch
 	if w.leads {
 		e.groups.flying[w.group] = a.ID
 	}

@@ -13,8 +13,8 @@ import (
 
 // A storm of like alerts is asked about once. Alerts with the same cache key, severity and signs of
 // taint are a group: while language models look at one of them the others wait, and then its verdict is
-// theirs, whatever it is. Each still passes guard G1 by itself, and a close asks for open escalations
-// first. After groupMembers alerts, or groupOpen, the next one is asked about anew. What the cache closes
+// theirs, whatever it is. Each still passes guard G1 by itself, and no verdict from before an escalation
+// between the same two hosts closes one. After groupMembers alerts, or groupOpen, the next one is asked about anew. What the cache closes
 // counts too, so that a cached verdict is proved again as often.
 const (
 	groupMembers = 1000
@@ -33,6 +33,7 @@ type group struct {
 	first    string    // ID of that alert
 	opened   time.Time // when it was received
 	members  int
+	cases    int // mark of the cases that were open when it was asked about
 	analysis llm.Analysis
 	free     bool // no language model was asked: there is nothing to be saved
 }
@@ -43,6 +44,7 @@ type groups struct {
 	by     map[groupID]*group
 	flying map[groupID]string // the alert that is being asked about
 	closes map[cache.Key]int  // by the cache and by groups, since a verdict on the key was reached
+	epoch  int                // how often the engine's memory was read anew: marks of cases count from there
 }
 
 func newGroups() *groups {
@@ -50,7 +52,10 @@ func newGroups() *groups {
 }
 
 // forget drops what may rest on a transaction that failed.
-func (g *groups) forget() { clear(g.by) }
+func (g *groups) forget() {
+	clear(g.by)
+	g.epoch++
+}
 
 // maxGroups bounds the memory: what is over it is asked about once more.
 const maxGroups = 20_000
@@ -110,14 +115,10 @@ func (e *Engine) share(t *ledger.Tx, w *work) (settled bool, err error) {
 		if err := e.conclude(&one); err != nil {
 			return false, err
 		}
-		switch e.mayShare(&one) {
-		case shareYes:
+		if e.mayShare(&one, g) {
 			e.sharedBy(&one, g)
 			*w = one
 			return true, e.settleWork(t, w)
-		case shareNever:
-			return false, nil
-		case shareProve:
 		}
 	}
 	w.waits = e.groups.flying[w.group] != ""
@@ -125,27 +126,14 @@ func (e *Engine) share(t *ledger.Tx, w *work) (settled bool, err error) {
 	return false, nil
 }
 
-// sharing says whether a verdict may be another alert's too.
-type sharing int
-
-const (
-	shareYes   sharing = iota
-	shareProve         // it closed so many that it has to be proved again
-	shareNever         // this alert is asked about on its own
-)
-
-// mayShare holds a close back that has to be proved again, and one between two hosts of which an
-// escalation is open. What a rule closes after all (a canary) rests on the rule.
-func (e *Engine) mayShare(w *work) sharing {
-	switch {
-	case !closes(&w.rec) || w.rec.Verdict.Source == winnow.SourceRule:
-		return shareYes
-	case e.proofDue(w.entry.Key):
-		return shareProve
-	case e.cases.Blocked(&w.entry.Alert, w.entry.Alert.Received):
-		return shareNever
+// mayShare holds a close back that has to be proved again: because the verdict closed so many, or because
+// an escalation between the same two hosts has been opened since it was reached. The repeats of one that
+// was open then say nothing new. What a rule closes after all (a canary) rests on the rule.
+func (e *Engine) mayShare(w *work, g *group) bool {
+	if !closes(&w.rec) || w.rec.Verdict.Source == winnow.SourceRule {
+		return true
 	}
-	return shareYes
+	return !e.proofDue(w.entry.Key) && !e.cases.OpenedSince(&w.entry.Alert, g.cases)
 }
 
 func closes(rec *winnow.Record) bool {
@@ -179,14 +167,14 @@ func (e *Engine) sharedBy(w *work, g *group) {
 
 // opened makes a group of an alert that was asked about, for those that come after it.
 func (e *Engine) opened(w *work) {
-	if !w.leads {
+	if !w.leads || w.epoch != e.groups.epoch {
 		return
 	}
 	a := &w.entry.Alert
 	delete(e.groups.closes, w.entry.Key)
 	an := w.analysis
 	an.Calls = nil
-	e.groups.add(w.group, &group{first: a.ID, opened: a.Received, analysis: an, free: w.analysis.Cost.Calls == 0})
+	e.groups.add(w.group, &group{first: a.ID, opened: a.Received, cases: w.cases, analysis: an, free: w.analysis.Cost.Calls == 0})
 }
 
 // asksModels reports whether language models may be asked about an alert: in shadow about a sample.

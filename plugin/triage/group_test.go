@@ -145,7 +145,8 @@ func TestGroupsEnd(t *testing.T) {
 	}
 }
 
-// While an escalation between the same two hosts is open, no member is closed by the group's verdict.
+// No member is closed by a verdict from before an escalation between the same two hosts. One that was
+// reached while it was open holds: its repeats tell nothing new.
 func TestOpenEscalationsHoldGroupsBack(t *testing.T) {
 	r := newPaidRig(t)
 	asked := 0
@@ -157,6 +158,17 @@ func TestOpenEscalationsHoldGroupsBack(t *testing.T) {
 	before := asked
 	if rec := r.triage(r.alert("2")); asked != before+1 || rec.Verdict.Source == winnow.SourceCache {
 		t.Errorf("closed by a verdict from before the escalation: %+v", rec.Outcome)
+	}
+	r.triage(r.alert("3", "signature", "beacon"))
+	if rec := r.triage(r.alert("4")); asked != before+1 || rec.Verdict.Source != winnow.SourceCache || rec.Outcome.State != winnow.StateClosed {
+		t.Errorf("asked about again after a repeat of the escalation: %+v", rec.Outcome)
+	}
+	r.model.disposition = "TruePositive"
+	r.triage(r.alert("5", "signature", "another beacon"))
+	r.model.disposition = ""
+	before = asked
+	if r.triage(r.alert("6")); asked != before+1 {
+		t.Error("a second escalation changed nothing")
 	}
 }
 

@@ -119,8 +119,12 @@ func (g *globals) openReplay(ctx context.Context, d *state.Deployment) (*replay,
 	if err != nil {
 		return nil, err
 	}
-	r := &replay{g: g, parts: p, print: newRecordPrinter(g)}
-	if r.lock, err = lockWorker(d); err != nil {
+	return g.openReplayOn(ctx, p)
+}
+
+func (g *globals) openReplayOn(ctx context.Context, p *parts) (r *replay, err error) {
+	r = &replay{g: g, parts: p, print: newRecordPrinter(g)}
+	if r.lock, err = lockWorker(p.Deployment); err != nil {
 		return nil, err
 	}
 	enforce := winnow.RunEnforce
