@@ -24,7 +24,7 @@ func (r *run) confidence() (int, bool) {
 			return fitted, true
 		}
 	}
-	if r.byModel && !r.in.Policy.TrustUncalibrated {
+	if r.byModel && (!r.in.Policy.TrustUncalibrated || r.p.o.Calibration.isBroken()) {
 		return min(stated, uncalibratedMax), false
 	}
 	return stated, false

@@ -22,7 +22,14 @@ type Labelled struct {
 // it is safe for concurrent use; nil knows nothing.
 type Calibration struct {
 	tables []CalibrationTable
+	broken bool
 }
+
+// BrokenCalibration stands for tables that are there and cannot be read: it knows nothing, and no model's
+// stated confidence is trusted either, because somebody had measured it.
+func BrokenCalibration() *Calibration { return &Calibration{broken: true} }
+
+func (c *Calibration) isBroken() bool { return c != nil && c.broken }
 
 // CalibrationTable is what was measured of one model on one family of searches.
 type CalibrationTable struct {

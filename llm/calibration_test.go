@@ -192,6 +192,7 @@ func TestGuardUsesTheFittedTable(t *testing.T) {
 	}{
 		{"nothing fitted", winnow.SourceModel, nil, false, 80, false},
 		{"nothing fitted, trusted", winnow.SourceModel, nil, true, 95, true},
+		{"unreadable tables are not a reason to trust", winnow.SourceModel, BrokenCalibration(), true, 80, false},
 		{"often right", winnow.SourceModel, fitted(95, 300, 300), false, 98, true},
 		{"trust does not go before a table", winnow.SourceModel, fitted(95, 300, 200), true, 61, false},
 		{"measured only above", winnow.SourceModel, fitted(96, 300, 300), true, 0, false},

@@ -62,7 +62,8 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 	}
 	calibration, err := readCalibration(d)
 	if err != nil {
-		g.note("warning: %s: stated confidence counts as if nothing had been measured", plain(err.Error()))
+		g.note("warning: %s: until then a model's confidence counts as 80 at most", plain(err.Error()))
+		calibration = llm.BrokenCalibration()
 	}
 	p.knowledge = openKnowledge(d)
 	if p.tools, err = evidenceTools(d, p.knowledge); err != nil {
