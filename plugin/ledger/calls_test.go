@@ -265,6 +265,39 @@ func TestManyReserveAtOnce(t *testing.T) {
 	}
 }
 
+// Calls of a replay are booked beside the worker: both count against the same limit.
+func TestBooksBesideTheWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if _, err := OpenBooks(t.Context(), path); !errors.Is(err, ErrNone) {
+		t.Errorf("without a ledger: %v", err)
+	}
+	writer := openAt(t, path)
+	beside, err := OpenBooks(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = beside.Close() }()
+	limits := Limits{Day: usd(400)}
+	var wg sync.WaitGroup
+	for _, l := range []*Ledger{writer, beside} {
+		for range 30 {
+			wg.Go(func() {
+				n, err := l.Reserve(t.Context(), charge("A", noon, 10), limits)
+				if err == nil {
+					err = l.Settle(t.Context(), n, Settlement{State: CallUnsettled})
+				}
+				if _, over := errors.AsType[*LimitError](err); err != nil && !over {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if s := spentOn(t, writer, noon, noon.AddDate(0, 0, 1)); s != 400 || len(callsOf(t, beside, "A")) != 40 {
+		t.Errorf("booked %d", s)
+	}
+}
+
 func TestACancelledReserveBooksNothing(t *testing.T) {
 	l := openNew(t)
 	ctx, cancel := context.WithCancel(t.Context())
