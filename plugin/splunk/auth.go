@@ -71,6 +71,12 @@ func header(scheme, secret string) (winnow.Secret, error) {
 	return winnow.Secret(scheme + " " + secret), nil
 }
 
+// ReadSecretFile reads a small file that only its owner may read, for example with a model's key.
+func ReadSecretFile(path string) (winnow.Secret, error) {
+	text, err := readPrivate(path)
+	return winnow.Secret(text), err
+}
+
 // maxToken is the size above which a token file is surely the wrong file.
 const maxToken = 64 << 10
 

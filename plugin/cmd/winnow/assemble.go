@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -27,6 +28,7 @@ type parts struct {
 	gate     *allowlist.Gate
 	pipeline *llm.Pipeline
 	facts    *llm.Facts
+	models   *models
 	ledger   *ledger.Ledger
 
 	knowledge *knowledge.Store
@@ -69,19 +71,20 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 	if p.tools, err = evidenceTools(d, p.knowledge); err != nil {
 		return nil, err
 	}
-	p.pipeline, err = openPipeline(d, p.facts, calibration, p.knowledge)
+	p.pipeline, p.models, err = g.openPipeline(d, p.facts, calibration, p.knowledge, p.tools...)
 	return p, err
 }
 
-// openPipeline puts stages and panel together as winnow.conf says. Every brain of this version is
-// the offline one.
-func openPipeline(d *state.Deployment, facts *llm.Facts, calibration *llm.Calibration, known llm.Knowledge) (*llm.Pipeline, error) {
+// openPipeline puts stages and panel together as winnow.conf says.
+func (g *globals) openPipeline(
+	d *state.Deployment, facts *llm.Facts, calibration *llm.Calibration, known llm.Knowledge, tools ...llm.Tool,
+) (*llm.Pipeline, *models, error) {
 	catalogue, err := readCatalogue(d.Default("attack.csv"))
 	if err != nil {
-		return nil, usage(err)
+		return nil, nil, usage(err)
 	}
 	s := d.Settings
-	brains := brains{settings: s, offline: offline.New(catalogue)}
+	brains := newModels(g, d, offline.New(catalogue), tools)
 	o := llm.Options{
 		Enrich: brains.of(s.Stages["enrich"].Model), Correlate: brains.of(s.Stages["correlate"].Model),
 		Classify: brains.of(s.Stages["classify"].Model), Catalogue: catalogue, Combine: s.Pipeline.Combine, Facts: facts, Calibration: calibration,
@@ -97,26 +100,25 @@ func openPipeline(d *state.Deployment, facts *llm.Facts, calibration *llm.Calibr
 		}
 	}
 	if brains.err != nil {
-		return nil, usage(brains.err)
+		return nil, nil, usage(brains.err)
+	}
+	if len(brains.callers) > 0 {
+		if o.First, err = freePipeline(o, brains.offline); err != nil {
+			return nil, nil, usage(err)
+		}
 	}
 	p, err := llm.New(o)
-	return p, usage(err)
+	return p, brains, usage(err)
 }
 
-type brains struct {
-	settings *conf.Settings
-	offline  llm.Model
-	err      error
-}
-
-// of returns the model of a [model:NAME] stanza.
-func (b *brains) of(name string) llm.Model {
-	m, ok := b.settings.Models[name]
-	if !ok || m.Provider != "offline" {
-		b.err = errors.Join(b.err, fmt.Errorf("winnow.conf: model %q: there is no provider %q in this version (want a [model:NAME] with provider = offline)",
-			name, m.Provider))
+// freePipeline is o with the built-in analysts everywhere: they look before a language model is asked.
+func freePipeline(o llm.Options, offline llm.Model) (*llm.Pipeline, error) {
+	o.Enrich, o.Correlate, o.Classify, o.Panel.Coordinator = offline, offline, offline, offline
+	o.Panel.Agents = slices.Clone(o.Panel.Agents)
+	for i := range o.Panel.Agents {
+		o.Panel.Agents[i].Model = offline
 	}
-	return b.offline
+	return llm.New(o)
 }
 
 func readCatalogue(path string) (*llm.Catalogue, error) {
@@ -139,6 +141,7 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 			return nil, err
 		}
 	}
+	p.models.books.set(&triage.Books{Ledger: p.ledger, Limits: p.Settings.Budget, Now: p.models.g.now})
 	o := triage.Options{
 		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
 		Keys: p.keys, Lists: p.gate.Lists, Generation: gen, Now: now, Run: run, Sinks: sinks,
@@ -151,12 +154,12 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 	return triage.New(ctx, o)
 }
 
-// close closes the ledger.
+// close waits for calls to models and closes the ledger.
 func (p *parts) close() error {
 	if p.ledger == nil {
 		return nil
 	}
-	return p.ledger.Close()
+	return errors.Join(p.models.close(), p.ledger.Close())
 }
 
 // flatten returns the single errors of a joined one.

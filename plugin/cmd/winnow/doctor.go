@@ -43,6 +43,8 @@ type diagnosis struct {
 	g *globals
 	d *state.Deployment
 	f []finding
+
+	ctx context.Context //nolint:containedctx // a diagnosis is one command
 }
 
 func (x *diagnosis) ok(check, format string, args ...any) {
@@ -62,7 +64,7 @@ func (g *globals) doctor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x := &diagnosis{g: g, d: d}
+	x := &diagnosis{g: g, d: d, ctx: ctx}
 	x.ok("configuration", "app %s, run %s, place %s", d.App, d.Settings.Gate.Run, d.Settings.Gate.Place)
 	x.content()
 	x.tables()
@@ -151,8 +153,10 @@ func (x *diagnosis) tables() {
 	if err != nil {
 		x.wrong("benign facts", "", err)
 	}
-	if _, err := openPipeline(x.d, facts, nil, nil); err != nil {
+	if _, models, err := x.g.openPipeline(x.d, facts, nil, nil); err != nil {
 		x.wrong("analysts", "", err)
+	} else if len(models.providers) > 0 {
+		x.modelKeys(models)
 	}
 	table, err := readPrices(x.d.Default("prices.yaml"))
 	if err != nil {

@@ -258,7 +258,7 @@ func testContent(t *testing.T, name string) string {
 func (g *tester) replay(t *testing.T, file string) int {
 	t.Helper()
 	g.out.Reset()
-	if err := g.triage(t.Context(), []string{file}); err != nil {
+	if err := g.triage(t.Context(), []string{file}, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	return bytes.Count(g.out.Bytes(), []byte("\n"))

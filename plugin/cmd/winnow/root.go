@@ -18,6 +18,8 @@ type globals struct {
 	app, content, state string
 	set                 []string
 	format              string
+
+	session *input // of the modular input; nil for other commands
 }
 
 // The formats of --format. Every command has the first two.

@@ -35,21 +35,22 @@ const triageExample = `  winnow triage alerts.ndjson
   winnow triage --state ./try findings.json && winnow --state ./try review list`
 
 func triageCommand(g *globals) *cobra.Command {
-	var model string
+	var model, baseURL string
 	cmd := withCSV(&cobra.Command{
 		Use: "triage [FILE...]", Short: "judge files of alerts; changes nothing in Splunk", Long: triageHelp, Example: triageExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if model != "offline" {
-				return usage(fmt.Errorf("unknown --model %q (want offline)", model))
+			if baseURL != "" && model == "" {
+				return usage(errors.New("--base-url without --model: name the model that the server has, like --model openai:NAME"))
 			}
-			return g.triage(cmd.Context(), args)
+			return g.triage(cmd.Context(), args, model, baseURL)
 		},
 	})
-	cmd.Flags().StringVar(&model, "model", "offline", "the `NAME` of who analyses: offline, the built-in analysts")
+	cmd.Flags().StringVar(&model, "model", "", "let `NAME` answer every stage and agent: offline, openai:NAME, anthropic:NAME or a [model:NAME]")
+	cmd.Flags().StringVar(&baseURL, "base-url", "", "ask --model openai:NAME or anthropic:NAME at the server `URL`")
 	return cmd
 }
 
-func (g *globals) triage(ctx context.Context, files []string) (err error) {
+func (g *globals) triage(ctx context.Context, files []string, model, baseURL string) (err error) {
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
@@ -68,11 +69,19 @@ func (g *globals) triage(ctx context.Context, files []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if model != "" {
+		if err := g.useModel(d, model, baseURL); err != nil {
+			return err
+		}
+	}
 	r, err := g.openReplay(ctx, d)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.parts.models.check(ctx); err != nil {
+		return usage(err)
+	}
 	for _, file := range files {
 		if err := r.file(ctx, file); err != nil {
 			return err

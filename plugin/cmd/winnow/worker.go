@@ -62,6 +62,7 @@ type input struct {
 
 // work runs the worker under the state's lock.
 func (g *globals) work(ctx context.Context, d *state.Deployment, once bool, log *slog.Logger, in *input) (err error) {
+	g.session = in
 	if err := d.Init(); err != nil {
 		return err
 	}
@@ -171,33 +172,17 @@ func (p *parts) refuseReplay(ctx context.Context) error {
 
 func (g *globals) openSinks(d *state.Deployment, in *input) ([]splunk.Sink, error) {
 	opts := splunk.SinkOptions{SplunkHome: d.SplunkHome, State: d.State, Now: g.now}
-	uri, key := d.Settings.Splunk.URI, winnow.Secret("")
 	if in != nil {
-		uri, key, opts.Host = in.serverURI, in.sessionKey, in.serverHost
+		opts.Host = in.serverHost
 	}
-	tokenFile := d.Settings.Splunk.TokenFile
-	if tokenFile != "" {
-		var err error
-		if tokenFile, err = d.Resolve(tokenFile); err != nil {
-			return nil, err
-		}
-	}
-	credentials, err := splunk.FindCredentials(key, tokenFile, g.getenv)
-	if err != nil {
-		opts.NoClient = err
+	client, err := g.splunkClient(d, in)
+	if none, ok := errors.AsType[*noCredentials](err); ok {
+		opts.NoClient = none.Unwrap()
 		return splunk.OpenSinks(d.Settings.Sinks, opts)
 	}
-	caFile := d.Settings.Splunk.CAFile
-	if caFile != "" {
-		if caFile, err = d.Resolve(caFile); err != nil {
-			return nil, err
-		}
-	}
-	opts.Client, err = splunk.NewClient(splunk.Options{
-		URI: uri, Credentials: credentials, CAFile: caFile, SplunkHome: d.SplunkHome, App: d.Settings.Splunk.App,
-	})
 	if err != nil {
 		return nil, err
 	}
+	opts.Client = client
 	return splunk.OpenSinks(d.Settings.Sinks, opts)
 }
