@@ -8,6 +8,6 @@ func (x *diagnosis) modelKeys(m *models) {
 			continue
 		}
 		s := m.d.Settings.Models[name]
-		x.ok("models", "%s is %s of %s; `winnow doctor --model %s` tries it", plain(name), plain(s.Model), s.Provider, plain(name))
+		x.ok("models", "%s is %s of %s, with its key", plain(name), plain(s.Model), s.Provider)
 	}
 }
