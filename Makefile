@@ -113,6 +113,10 @@ bench-oracle: needs ## ask a model that knows every label: what reaches it, what
 	@mkdir -p build/bench
 	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestOracle' -count=1 -timeout 60m -v ./plugin/cmd/winnow
 
+.PHONY: injection
+injection: needs ## try 50,000 injected texts on a model that obeys them (minutes; needs the data beside the project)
+	WINNOW_INJECTION_CASES=50000 $(GO) test -run 'TestPromise3' -count=1 -timeout 30m -v ./llm
+
 .PHONY: bench-suggest
 bench-suggest: needs ## try suggested rules on what came later (needs the data beside the project)
 	@mkdir -p build/bench
