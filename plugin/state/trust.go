@@ -45,11 +45,24 @@ func trusted(g *guard, path string) error {
 		if err == nil {
 			err = g.path(path, true)
 		}
-		if missing(err) && path != real && gone(path) {
-			return nil
+		// What vanished may be there again by now: then it is looked at, as often as that happens.
+		for missing(err) && path != real {
+			if gone(path) {
+				return nil
+			}
+			if leadsNowhere(path) {
+				return err
+			}
+			err = g.path(path, true)
 		}
 		return err
 	})
+}
+
+// leadsNowhere reports whether a path is a link whose target is missing: that stays so.
+func leadsNowhere(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 // gone reports whether nothing is there any more; a link that leads nowhere is.
