@@ -26,6 +26,7 @@ var mayImport = map[string]string{
 	"llm/openai":               "llm/chat llm/prices",
 	"llm/anthropic":            "llm/chat llm/prices",
 	"llm/llmtest":              "llm/prices",
+	"llm/llmtest/e2e":          "",
 	"llm/redact":               "",
 	"llm/knowledge":            "llm",
 	"llm/prices":               "",
