@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -109,4 +110,22 @@ func TestBooksEqualTheBill(t *testing.T) {
 			}
 		})
 	}
+}
+
+// BenchmarkCall is what a call costs beside its provider: limits, breaker, weighing 12 KB, two bookings.
+func BenchmarkCall(b *testing.B) {
+	p := &scripted{do: func(context.Context, int) (*Reply, error) { return fine(), nil }}
+	c, err := NewCaller(CallerOptions{Name: "main", Model: "small", Provider: p, Price: onlySmall, Budget: &books{}, Timeout: time.Minute, Now: time.Now, Limit: Limit{Concurrency: 8}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := hello()
+	r.System = strings.Repeat("Judge the alert. ", 700)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, _, err := c.Call(b.Context(), Purpose{}, r); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }
