@@ -37,6 +37,7 @@ type models struct {
 	redactor *redact.Redactor
 	budget   llm.Budget
 	nonce    func(llm.Question) string
+	batching *batching // nil: every request on its own
 
 	callers   map[string]*chat.Caller
 	providers map[string]*lazyProvider
@@ -105,6 +106,7 @@ func (m *models) shared() (err error) {
 	if err != nil {
 		return err
 	}
+	m.startBatching(keys, m.g.batchFor)
 	key, err := keys.Redact()
 	if err != nil {
 		return err
@@ -129,6 +131,10 @@ func (m *models) caller(name string) (*chat.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
+	batcher, err := m.batching.of(name, s, provider)
+	if err != nil {
+		return nil, err
+	}
 	price := func(model string, at time.Time) (prices.Price, bool) {
 		if p, ok := m.table.Price(string(s.Provider)+":"+model, at); ok {
 			return p, true
@@ -138,6 +144,7 @@ func (m *models) caller(name string) (*chat.Caller, error) {
 	c, err := chat.NewCaller(chat.CallerOptions{
 		Name: name, Model: s.Model, Provider: provider, Price: price, Budget: m.budget, Attempts: s.Attempts, Timeout: s.Timeout, Now: m.g.now,
 		Limit: chat.Limit{Concurrency: s.Concurrency, RequestsPerMinute: s.RequestsPerMinute, TokensPerMinute: s.TokensPerMinute},
+		Batch: batcher,
 	})
 	if err == nil {
 		m.callers[name] = c
@@ -205,7 +212,7 @@ func (m *models) close() error {
 		wg.Go(func() { errs[i] = m.callers[name].Close(ctx) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, m.batching.close())...)
 }
 
 // closeFor is how long calls that are on their way may take at the end: splunkd kills what takes longer.

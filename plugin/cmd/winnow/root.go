@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,8 @@ type globals struct {
 	format              string
 
 	session *input // of the modular input; nil for other commands
+
+	batchFor time.Duration // of `triage --batch`: how long answers may take; 0: no batches
 }
 
 // The formats of --format. Every command has the first two.

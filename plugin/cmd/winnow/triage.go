@@ -28,25 +28,37 @@ read. Nothing is written to Splunk or to any sink.
 
 Without --state everything is forgotten at the end. With --state the folder keeps it, and running
 the same alerts again adds nothing: their existing records are printed. A live deployment's state
-is refused.`
+is refused.
+
+With --batch models answer in batches, hours later and at half the price. It needs --state: the same
+command, run again after a crash, takes the answers up. What is not answered at --batch-deadline is
+asked the normal way.`
 
 const triageExample = `  winnow triage alerts.ndjson
   winnow triage --content ./content --format json results.csv.gz | jq .outcome
-  winnow triage --state ./try findings.json && winnow --state ./try review list`
+  winnow triage --state ./try findings.json && winnow --state ./try review list
+  winnow triage --state ./night --batch --batch-deadline 8h --model openai:gpt-5.4-mini backlog.ndjson`
 
 func triageCommand(g *globals) *cobra.Command {
 	var model, baseURL string
+	var batch bool
+	var deadline time.Duration
 	cmd := withCSV(&cobra.Command{
 		Use: "triage [FILE...]", Short: "judge files of alerts; changes nothing in Splunk", Long: triageHelp, Example: triageExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if baseURL != "" && model == "" {
 				return usage(errors.New("--base-url without --model: name the model that the server has, like --model openai:NAME"))
 			}
+			if err := g.setBatch(batch, deadline, cmd.Flags().Changed("batch-deadline")); err != nil {
+				return err
+			}
 			return g.triage(cmd.Context(), args, model, baseURL)
 		},
 	})
 	cmd.Flags().StringVar(&model, "model", "", "let `NAME` answer every stage and agent: offline, openai:NAME, anthropic:NAME or a [model:NAME]")
 	cmd.Flags().StringVar(&baseURL, "base-url", "", "ask --model openai:NAME or anthropic:NAME at the server `URL`")
+	cmd.Flags().BoolVar(&batch, "batch", false, "let models answer in batches, at half the price; needs --state")
+	cmd.Flags().DurationVar(&deadline, "batch-deadline", 12*time.Hour, "how long batches may take, 1m to 48h: the rest is asked the normal way")
 	return cmd
 }
 
@@ -82,12 +94,19 @@ func (g *globals) triage(ctx context.Context, files []string, model, baseURL str
 	if err := r.parts.models.check(ctx); err != nil {
 		return usage(err)
 	}
+	if err := r.batches(); err != nil {
+		return err
+	}
 	for _, file := range files {
 		if err := r.file(ctx, file); err != nil {
 			return err
 		}
 	}
-	return r.finish(ctx)
+	if err := r.finish(ctx); err != nil {
+		return err
+	}
+	r.parts.models.batching.finish()
+	return nil
 }
 
 // checkFiles finds a file that cannot be read before any is triaged.
@@ -116,6 +135,7 @@ type replay struct {
 
 	clock time.Time
 	batch []triage.Row
+	size  int // of a batch
 
 	rows, added, problems int
 }
@@ -132,7 +152,7 @@ func (g *globals) openReplay(ctx context.Context, d *state.Deployment) (*replay,
 }
 
 func (g *globals) openReplayOn(ctx context.Context, p *parts) (r *replay, err error) {
-	r = &replay{g: g, parts: p, print: newRecordPrinter(g)}
+	r = &replay{g: g, parts: p, print: newRecordPrinter(g), size: replayBatch}
 	if r.lock, err = lockWorker(p.Deployment); err != nil {
 		return nil, err
 	}
@@ -245,7 +265,7 @@ const replayBatch = 500
 
 func (r *replay) take(ctx context.Context, a winnow.Alert) error {
 	r.batch = append(r.batch, triage.Row{Alert: a})
-	if len(r.batch) < replayBatch {
+	if len(r.batch) < r.size {
 		return nil
 	}
 	return r.flush(ctx)
