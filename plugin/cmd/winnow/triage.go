@@ -287,6 +287,10 @@ func (r *replay) flush(ctx context.Context) error {
 		}
 	}
 	r.rows, r.batch = r.rows+len(done), r.batch[:0]
+	// A call may have been settled just after its alert's transaction had begun: records tell what is booked.
+	if err := r.parts.ledger.Flush(ctx); err != nil {
+		return err
+	}
 	return r.parts.ledger.View(ctx, func(t *ledger.Tx) error {
 		for _, d := range done {
 			if err := r.print.one(t, d.ID); err != nil {
