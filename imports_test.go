@@ -39,7 +39,7 @@ var mayImport = map[string]string{
 	"plugin/ledger":            "cache",
 	"plugin/review":            "plugin/ledger",
 	"plugin/report":            "plugin/ledger plugin/conf llm/prices",
-	"plugin/splunk":            "plugin/ledger plugin/conf plugin/stash",
+	"plugin/splunk":            "plugin/ledger plugin/conf plugin/stash llm",
 	"plugin/approve":           "rules allowlist",
 	"plugin/triage":            "plugin/alertaction plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
 	"packaging/demo":           "",

@@ -22,7 +22,7 @@ func (s *Settings) single() map[string][]key {
 func Read(f *File) (*Settings, error) {
 	s := &Settings{
 		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{}, Modes: map[string]Mode{},
-		searches: map[string]Search{}, redacted: map[string]RedactSearch{},
+		searches: map[string]Search{}, redacted: map[string]RedactSearch{}, searchTools: map[string]SearchTool{},
 	}
 	r := reader{file: f, s: s, single: s.single()}
 	for _, name := range sortedKeys(r.single) {
@@ -81,7 +81,7 @@ func (r *reader) refuseUnknown(stanza string, names []string) {
 }
 
 // kinds are the prefixes of stanzas that may appear more than once, each with its own name.
-var kinds = []string{"search", "stage", "agent", "model", "mode", "sink", "redact"}
+var kinds = []string{"search", "stage", "agent", "model", "mode", "sink", "redact", "tool"}
 
 // named reads one [kind:NAME] stanza.
 func (r *reader) named(stanza string) {
@@ -115,6 +115,8 @@ func (r *reader) named(stanza string) {
 		r.mode(stanza, name)
 	case "redact":
 		r.redacted(stanza, name)
+	case "tool":
+		r.tool(stanza, name)
 	case "sink":
 		v := Sink{Name: name}
 		r.fill(stanza, v.keys())
@@ -128,7 +130,7 @@ func (r *reader) inherited() {
 	for _, keys := range r.single {
 		names = append(names, keyNames(keys)...)
 	}
-	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys()} {
+	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys(), new(SearchTool).keys()} {
 		names = append(names, keyNames(keys)...)
 	}
 	slices.Sort(names)

@@ -31,6 +31,8 @@ type Settings struct {
 
 	searches map[string]Search
 	redacted map[string]RedactSearch
+
+	searchTools map[string]SearchTool
 }
 
 // Gate is [gate]: what the alert action may do.

@@ -50,6 +50,10 @@ func TestShippedConfigurationIsComplete(t *testing.T) {
 	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.RedactSearch]()), spec["redact:search"]); diff != "" {
 		t.Errorf("README/winnow.conf.spec and Settings differ for [redact:SEARCH] (-Settings +spec):\n%s", diff)
 	}
+	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.SearchTool]()), spec["tool"]); diff != "" {
+		t.Errorf("README/winnow.conf.spec and Settings differ for [tool:NAME] (-Settings +spec):\n%s", diff)
+	}
+	delete(spec, "tool")
 	delete(spec, "search") // these ship without a stanza
 	delete(spec, "redact:search")
 	if diff := cmp.Diff(settingsKeys(), spec); diff != "" {

@@ -127,6 +127,10 @@ func term(field, value string) (string, error) {
 			return "", fmt.Errorf("%s %q holds a wildcard or control character: it cannot be searched for exactly", field, value)
 		}
 	}
-	value = strings.ReplaceAll(value, `\`, `\\`)
-	return field + `="` + strings.ReplaceAll(value, `"`, `\"`) + `"`, nil
+	return field + `="` + escapeQuoted(value) + `"`, nil
+}
+
+// escapeQuoted writes a text for the inside of double quotes.
+func escapeQuoted(value string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(value, `\`, `\\`), `"`, `\"`)
 }

@@ -68,7 +68,7 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 		calibration = llm.BrokenCalibration()
 	}
 	p.knowledge = openKnowledge(d)
-	if p.tools, err = evidenceTools(d, p.knowledge); err != nil {
+	if p.tools, err = g.evidenceTools(d, p.knowledge); err != nil {
 		return nil, err
 	}
 	p.pipeline, p.models, err = g.openPipeline(d, p.facts, calibration, p.knowledge, p.tools...)

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/knowledge"
+	"github.com/winnow-soc/winnow/plugin/splunk"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
 
@@ -16,15 +18,57 @@ func openKnowledge(d *state.Deployment) *knowledge.Store {
 }
 
 // evidenceTools returns the tools that [tools] enables.
-func evidenceTools(d *state.Deployment, known *knowledge.Store) ([]llm.Tool, error) {
+func (g *globals) evidenceTools(d *state.Deployment, known *knowledge.Store) ([]llm.Tool, error) {
 	if d.Settings.Tools.MaxSteps == 0 {
 		return nil, nil
 	}
-	tools, err := known.Tools(d.Settings.Tools.Enabled...)
+	searches, err := g.searchTools(d)
+	if err != nil {
+		return nil, usage(err)
+	}
+	var local []string
+	var tools []llm.Tool
+	for _, name := range d.Settings.Tools.Enabled {
+		if t, ok := searches[name]; ok {
+			tools = append(tools, t)
+			delete(searches, name) // named twice, it is unknown
+		} else {
+			local = append(local, name)
+		}
+	}
+	found, err := known.Tools(local...)
 	if err != nil {
 		return nil, usage(fmt.Errorf("winnow.conf: [tools] enabled: %w", err))
 	}
-	return tools, nil
+	return append(found, tools...), nil
+}
+
+// searchTools returns the searches of all [tool:NAME], enabled or not: a bad one is told either way. They
+// share a client, which is opened when the first is asked.
+func (g *globals) searchTools(d *state.Deployment) (map[string]llm.Tool, error) {
+	var mu sync.Mutex
+	var client *splunk.Client
+	open := func() (_ *splunk.Client, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if client == nil {
+			client, err = g.splunkClient(d, g.session)
+		}
+		return client, err
+	}
+	out := map[string]llm.Tool{}
+	all := d.Settings.SearchTools()
+	for _, name := range sortedNames(all) {
+		if slices.Contains(knowledge.ToolNames, name) {
+			return nil, fmt.Errorf("winnow.conf: [tool:%s]: there is a tool of that name already", name)
+		}
+		t, err := splunk.NewSearchTool(name, all[name], open)
+		if err != nil {
+			return nil, fmt.Errorf("winnow.conf: [tool:%s] %w", name, err)
+		}
+		out[name] = t
+	}
+	return out, nil
 }
 
 // learn reads inventories and feeds again when a file of them has changed.
@@ -49,7 +93,7 @@ func (r *refresher) learn() {
 // knowledge looks at inventories and feeds.
 func (x *diagnosis) knowledge() {
 	known := openKnowledge(x.d)
-	if _, err := evidenceTools(x.d, known); err != nil {
+	if _, err := x.g.evidenceTools(x.d, known); err != nil {
 		x.wrong("tools", "name tools that there are", err)
 	}
 	x.all("knowledge", "what the file says is not known to the analysts", known.Problems())

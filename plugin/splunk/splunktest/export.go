@@ -25,6 +25,9 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request, _ *login) {
 		return
 	}
 	rows := s.find(q, from, to)
+	if q.head > 0 && len(rows) > q.head {
+		rows = rows[:q.head]
+	}
 	if limit := s.opts.MaxExportResults; limit > 0 && len(rows) > limit {
 		rows = rows[:limit]
 	}

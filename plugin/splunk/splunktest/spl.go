@@ -3,6 +3,7 @@ package splunktest
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ type query struct {
 	terms  []term
 	macros bool
 	table  []string
+	head   int // 0 = all
 }
 
 type term struct {
@@ -34,7 +36,11 @@ func parseSPL(spl string) (query, error) {
 			q.terms, err = parseTerms(args)
 		case i > 0 && command == "eval" && args == "`get_event_id_meval`, rule_id=event_id", i > 0 && command == "`get_urgency`":
 			q.macros = true
-		case i == len(stages)-1 && command == "table":
+		case i > 0 && i == len(stages)-1 && len(q.table) > 0 && command == "head":
+			if q.head, err = strconv.Atoi(args); err != nil || q.head < 1 {
+				err = sayf("Error in 'head' command: Invalid value '%s'.", args)
+			}
+		case i > 0 && len(q.table) == 0 && command == "table":
 			q.table = strings.FieldsFunc(args, func(r rune) bool { return r == ',' || r == ' ' })
 		default:
 			err = sayf("Unknown search command '%s'.", command)
