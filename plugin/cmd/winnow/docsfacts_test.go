@@ -344,7 +344,7 @@ func TestMakeTargetsOfTheDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := regexp.MustCompile(`(?:^|\n)make ([a-z-]+)`)
+	target := regexp.MustCompile(`(?:^|\n)make ([a-z0-9-]+)`)
 	for _, d := range documents(t) {
 		text := strings.Join(codes(d.prose()), "\n")
 		for _, b := range d.blocks {
