@@ -111,7 +111,7 @@ bench-llm: needs ## measure what asking costs beside the model, and how much a s
 .PHONY: bench-oracle
 bench-oracle: needs ## ask a model that knows every label: what reaches it, what is hidden (minutes; needs the data beside the project)
 	@mkdir -p build/bench
-	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestOracle' -count=1 -timeout 60m -v ./plugin/cmd/winnow
+	WINNOW_ORACLE_TTL="$${WINNOW_ORACLE_TTL:-15m 1h 4h 24h}" WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestOracle' -count=1 -timeout 60m -v ./plugin/cmd/winnow
 
 .PHONY: injection
 injection: needs ## try 50,000 injected texts on a model that obeys them (minutes; needs the data beside the project)
