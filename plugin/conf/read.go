@@ -130,7 +130,7 @@ func (r *reader) inherited() {
 	for _, keys := range r.single {
 		names = append(names, keyNames(keys)...)
 	}
-	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys(), new(SearchTool).keys()} {
+	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys(), new(SearchTool).keys(), new(Reputation).keys()} {
 		names = append(names, keyNames(keys)...)
 	}
 	slices.Sort(names)

@@ -33,6 +33,7 @@ type Settings struct {
 	redacted map[string]RedactSearch
 
 	searchTools map[string]SearchTool
+	reputation  *Reputation // nil: none
 }
 
 // Gate is [gate]: what the alert action may do.

@@ -53,7 +53,11 @@ func TestShippedConfigurationIsComplete(t *testing.T) {
 	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.SearchTool]()), spec["tool"]); diff != "" {
 		t.Errorf("README/winnow.conf.spec and Settings differ for [tool:NAME] (-Settings +spec):\n%s", diff)
 	}
+	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.Reputation]()), spec["tool:reputation"]); diff != "" {
+		t.Errorf("README/winnow.conf.spec and Settings differ for [tool:reputation] (-Settings +spec):\n%s", diff)
+	}
 	delete(spec, "tool")
+	delete(spec, "tool:reputation")
 	delete(spec, "search") // these ship without a stanza
 	delete(spec, "redact:search")
 	if diff := cmp.Diff(settingsKeys(), spec); diff != "" {
@@ -136,7 +140,9 @@ func specKeys(t *testing.T) map[string][]string {
 	for line := range strings.Lines(string(data)) {
 		if name, ok := strings.CutPrefix(line, "["); ok {
 			name = strings.TrimSuffix(strings.TrimSpace(name), "]")
-			if kind, _, _ = strings.Cut(name, ":"); name == "redact:<search>" {
+			if kind, _, _ = strings.Cut(name, ":"); name == "tool:reputation" {
+				kind = name // no search, like the other tools
+			} else if name == "redact:<search>" {
 				kind = "redact:search" // beside [redact], which has keys of its own
 			}
 		} else if m := specKey.FindStringSubmatch(line); m != nil {

@@ -32,9 +32,48 @@ func (t *SearchTool) keys() []key {
 // SearchTools returns the searches that models may ask for, by name.
 func (s *Settings) SearchTools() map[string]SearchTool { return maps.Clone(s.searchTools) }
 
+// ReputationTool is the name of the one [tool:NAME] that is no search.
+const ReputationTool = "reputation"
+
+// Reputation is [tool:reputation]: a service outside that is asked about public addresses.
+type Reputation struct {
+	URL    string
+	Key    string // where it is: env:NAME, file:PATH or password:REALM/NAME
+	PerDay int    // requests
+}
+
+func (t *Reputation) keys() []key {
+	return []key{
+		{name: "url", set: text(&t.URL), optional: true},
+		{name: "key", set: keyPlace(&t.Key)},
+		{name: "per_day", set: integer(&t.PerDay, 10, 10_000_000), optional: true},
+	}
+}
+
+// ReputationOf returns the service that is asked about addresses, if there is one.
+func (s *Settings) ReputationOf() (r Reputation, ok bool) {
+	if s.reputation == nil {
+		return r, false
+	}
+	return *s.reputation, true
+}
+
+func (r *reader) reputation(stanza string) {
+	t := Reputation{URL: "https://api.abuseipdb.com", PerDay: 1000}
+	r.fill(stanza, t.keys())
+	if v, ok := r.file.Lookup(stanza, "key"); ok && v.Text == "" {
+		r.fail(&Error{At: v, Stanza: stanza, Key: "key", Message: "empty: the service wants one"})
+	}
+	r.s.reputation = &t
+}
+
 var toolName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
 
 func (r *reader) tool(stanza, name string) {
+	if name == ReputationTool {
+		r.reputation(stanza)
+		return
+	}
 	at, _ := r.file.At(stanza)
 	if !toolName.MatchString(name) {
 		r.fail(&Error{At: at, Stanza: stanza, Message: "a tool's name has small letters, digits and _ only, 48 at most"})

@@ -25,6 +25,28 @@ func TestSearchTools(t *testing.T) {
 	}
 }
 
+func TestReputation(t *testing.T) {
+	if _, ok := readShipped(t).ReputationOf(); ok {
+		t.Error("a service outside is asked as shipped")
+	}
+	got, ok := readShipped(t, "tool:reputation.key=env:K", "tool:reputation.per_day=20").ReputationOf()
+	if want := (conf.Reputation{URL: "https://api.abuseipdb.com", Key: "env:K", PerDay: 20}); got != want || !ok {
+		t.Errorf("%+v, %v", got, ok)
+	}
+	for set, want := range map[string]string{
+		"tool:reputation.key=s3cret": "not the key", "tool:reputation.key=": "empty", "tool:reputation.per_day=1": "per_day", "tool:reputation.url=": "empty",
+		"tool:reputation.spl=search x": "unknown key",
+	} {
+		f, err := conf.Load(app, "winnow", []string{set})
+		if err == nil {
+			_, err = conf.Read(f)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v, want %s", set, err, want)
+		}
+	}
+}
+
 func TestSearchToolsRefuse(t *testing.T) {
 	for set, want := range map[string]string{
 		"tool:a.earliest=--1h": "is not a distance", "tool:a.earliest=-91d": "is not a distance", "tool:a.latest=now": "is not a distance",

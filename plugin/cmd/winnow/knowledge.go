@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/knowledge"
+	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/splunk"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
@@ -22,16 +25,19 @@ func (g *globals) evidenceTools(d *state.Deployment, known *knowledge.Store) ([]
 	if d.Settings.Tools.MaxSteps == 0 {
 		return nil, nil
 	}
-	searches, err := g.searchTools(d)
+	own, err := g.searchTools(d)
+	if err == nil {
+		err = g.reputation(d, own)
+	}
 	if err != nil {
 		return nil, usage(err)
 	}
 	var local []string
 	var tools []llm.Tool
 	for _, name := range d.Settings.Tools.Enabled {
-		if t, ok := searches[name]; ok {
+		if t, ok := own[name]; ok {
 			tools = append(tools, t)
-			delete(searches, name) // named twice, it is unknown
+			delete(own, name) // named twice, it is unknown
 		} else {
 			local = append(local, name)
 		}
@@ -41,6 +47,24 @@ func (g *globals) evidenceTools(d *state.Deployment, known *knowledge.Store) ([]
 		return nil, usage(fmt.Errorf("winnow.conf: [tools] enabled: %w", err))
 	}
 	return append(found, tools...), nil
+}
+
+// reputation adds the tool that asks outside, if there is one.
+func (g *globals) reputation(d *state.Deployment, into map[string]llm.Tool) error {
+	s, ok := d.Settings.ReputationOf()
+	if !ok {
+		return nil
+	}
+	keys := &models{g: g, d: d}
+	t, err := knowledge.NewReputation(knowledge.ReputationOptions{
+		URL: s.URL, PerDay: s.PerDay, Internal: d.Settings.Redact.Networks, Now: g.now,
+		Key: func(ctx context.Context) (winnow.Secret, error) { return keys.key(ctx, s.Key) },
+	})
+	if err != nil {
+		return fmt.Errorf("winnow.conf: [tool:%s] %w", conf.ReputationTool, err)
+	}
+	into[t.Name()] = t
+	return nil
 }
 
 // searchTools returns the searches of all [tool:NAME], enabled or not: a bad one is told either way. They
