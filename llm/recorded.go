@@ -84,17 +84,6 @@ func (p *Pipeline) Recorded(calls []Call, offline Model) *Pipeline {
 	return q
 }
 
-// With returns a pipeline that decides as p does, with one model in every stage, and in the panel for the
-// coordinator and the agents that are language models.
-func (p *Pipeline) With(m Model) *Pipeline {
-	return p.replace(func(task Task, _ string, before Model) Model {
-		if task == TaskVote && before.Source() != winnow.SourceModel {
-			return before
-		}
-		return m
-	})
-}
-
 func (p *Pipeline) replace(with func(Task, string, Model) Model) *Pipeline {
 	o := p.o
 	o.Enrich, o.Correlate = with(TaskEnrich, "", o.Enrich), with(TaskCorrelate, "", o.Correlate)

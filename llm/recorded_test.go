@@ -64,20 +64,3 @@ func TestWhatIsNotRecordedClosesNothing(t *testing.T) {
 		t.Errorf("source %q, %v", after.Verdict.Source, err)
 	}
 }
-
-func TestWithAsksOneModelEverywhere(t *testing.T) {
-	local, other := benignScript(winnow.SourceOffline), benignScript(winnow.SourceModel)
-	p := newTest(t, benignScript(winnow.SourceModel), func(o *Options) {
-		o.Panel.Always = true
-		o.Enrich, o.Panel.Agents[0].Model = local, local
-	})
-	got, err := p.With(other).Analyse(t.Context(), travel(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range got.Calls {
-		if want := c.Task == TaskVote && c.Agent == "network"; (c.Source == winnow.SourceOffline) != want {
-			t.Errorf("%s/%s was put to a model of source %q", c.Task, c.Agent, c.Source)
-		}
-	}
-}

@@ -33,6 +33,11 @@ type Again struct {
 	Missing    []string `json:"missing"` // questions that were not asked then, and would be now
 	Skipped    string   `json:"skipped"` // why there is nothing to decide again
 
+	// Toward is "closed" or "person" when the alert would go on to another state, "" when it would not.
+	// Failed is why a language model gave no answer, "" when all did.
+	Toward string `json:"toward"`
+	Failed string `json:"failed"`
+
 	Cost winnow.Cost `json:"cost"` // of asking anew; 0 for recorded answers
 }
 
@@ -120,21 +125,29 @@ func (p *Past) read(t *ledger.Tx, e *Engine, entry ledger.Entry, records []winno
 	return nil
 }
 
-// Again makes a decision again with what the analyst says, by today's guards, policy, lists and facts, and
-// by what people had decided at the time. It changes nothing, and must not be called inside a transaction.
-func (e *Engine) Again(ctx context.Context, p *Past, analyst Analyst) (Again, error) {
-	w, out := p.work, p.again
-	in := e.question(w)
+// Anew reads what a language model is told of the past, as it stands today: recorded answers need none of it.
+func (e *Engine) Anew(t *ledger.Tx, p *Past) (err error) {
+	p.work.past, err = e.past(t, &p.work.entry.Alert)
+	return err
+}
+
+// AskAgain puts the alert to an analyst again, by what people had decided when it was
+// decided. Safe for concurrent use for several alerts; must not be called inside a transaction.
+func (e *Engine) AskAgain(ctx context.Context, p *Past, analyst Analyst) (llm.Analysis, error) {
+	in := e.question(p.work)
 	in.Verdicts = e.peopleBefore(p.at)
-	an, err := analyst.Analyse(ctx, in)
-	if err != nil {
-		return out, err
-	}
+	return analyst.Analyse(ctx, in)
+}
+
+// Again makes a decision again on what an analyst says, by today's guards, policy, lists and facts. It
+// changes nothing. Not safe for concurrent use.
+func (e *Engine) Again(p *Past, an llm.Analysis) (Again, error) {
+	w, out := p.work, p.again
 	w.analysis = an
 	if err := e.conclude(w); err != nil {
 		return out, err
 	}
-	out.Cost = an.Cost
+	out.Cost, out.Failed = an.Cost, unanswered(&an)
 	out.Now = decisionOf(&w.rec, storeObjections(an.Objections))
 	for _, c := range an.Calls {
 		if c.Failed == llm.NotRecorded {
@@ -142,8 +155,34 @@ func (e *Engine) Again(ctx context.Context, p *Past, analyst Analyst) (Again, er
 		}
 	}
 	out.compare(p.offline)
+	out.Toward = toward(out.Recorded.State, out.Now.State)
 	out.changed(p, e.inputs())
 	return out, nil
+}
+
+// unanswered returns why a language model gave no answer, so that nothing is known of what it would say.
+func unanswered(an *llm.Analysis) string {
+	if an.Failed != nil {
+		return an.Failed.Error()
+	}
+	for _, c := range an.Calls {
+		if c.Declined == winnow.ReasonNoBudget {
+			return c.Failed
+		}
+	}
+	return ""
+}
+
+// toward says where an alert would go on its way from closed over review to a page.
+func toward(before, now winnow.State) string {
+	rank := map[winnow.State]int{winnow.StateClosed: 1, winnow.StateInReview: 2, winnow.StateEscalated: 3}
+	switch was, is := rank[before], rank[now]; {
+	case was == 0 || is == 0 || was == is:
+		return ""
+	case is < was:
+		return "closed"
+	}
+	return "person"
 }
 
 func decisionOf(r *winnow.Record, objections []storedObjection) Decision {

@@ -26,7 +26,9 @@ func (r *rig) again(id string) Again {
 	}
 	path := r.state.Default("attack.csv")
 	p := r.model.pipeline(r.t, r.facts, path).Recorded(past.Calls(), offline.New(readCatalogue(r.t, path)))
-	a, err := r.engine.Again(r.t.Context(), past, p)
+	an, err := r.engine.AskAgain(r.t.Context(), past, p)
+	r.ok(err)
+	a, err := r.engine.Again(past, an)
 	r.ok(err)
 	return a
 }

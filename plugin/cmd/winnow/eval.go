@@ -42,10 +42,12 @@ const evalExample = `  winnow eval labelled.ndjson
   winnow eval --min-precision 99.5% --max-missed 0.1% labelled.ndjson    # for CI
   winnow eval --format csv labelled.ndjson > curve.csv
   winnow eval --fit --state ./try labelled.ndjson
+  winnow eval --model openai:gpt-5.4-mini --model openai:gpt-5.4 labelled.ndjson
   winnow eval --fit --from-reviews`
 
 type evalFlags struct {
 	models                  []string
+	baseURL                 string
 	fit, reviews            bool
 	recall, precision, miss string
 }
@@ -57,7 +59,8 @@ func evalCommand(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return g.eval(cmd.Context(), args, &f) },
 	})
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.models, "model", nil, "let the [model:`NAME`] answer every stage and agent; may be given again (default: as winnow.conf says)")
+	fl.StringArrayVar(&f.models, "model", nil, "let `NAME` answer every stage and agent: offline, openai:NAME, anthropic:NAME or a [model:NAME]; may be given again (default: as winnow.conf says)")
+	fl.StringVar(&f.baseURL, "base-url", "", "ask --model openai:NAME or anthropic:NAME at the server `URL`")
 	fl.BoolVar(&f.fit, "fit", false, "write the calibration of the state folder")
 	fl.BoolVar(&f.reviews, "from-reviews", false, "with --fit: take the labels from what people decided")
 	fl.StringVar(&f.recall, "min-recall", "", "fail when less than this `SHARE` of the benign alerts is closed")
@@ -72,6 +75,8 @@ func (g *globals) eval(ctx context.Context, files []string, f *evalFlags) error 
 		return err
 	}
 	switch {
+	case f.baseURL != "" && len(f.models) == 0:
+		return usage(errBaseURLAlone)
 	case f.reviews && !f.fit:
 		return usage(errors.New("--from-reviews fits a calibration: give --fit too"))
 	case f.reviews && len(files) > 0:
@@ -132,7 +137,7 @@ func (g *globals) evalModels(ctx context.Context, files []string, f *evalFlags, 
 	var results []*report.Eval
 	var labelled []llm.Labelled
 	for _, model := range models {
-		one, err := g.evalModel(ctx, files, model, live)
+		one, err := g.evalModel(ctx, files, model, f.baseURL, live)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -166,7 +171,7 @@ type evalRun struct {
 	failure  error // the first that a model gave instead of an answer
 }
 
-func (g *globals) evalModel(ctx context.Context, files []string, model string, live *llm.Calibration) (_ *evalRun, err error) {
+func (g *globals) evalModel(ctx context.Context, files []string, model, baseURL string, live *llm.Calibration) (_ *evalRun, err error) {
 	dir, err := os.MkdirTemp("", "winnow-eval-")
 	if err != nil {
 		return nil, err
@@ -178,12 +183,10 @@ func (g *globals) evalModel(ctx context.Context, files []string, model string, l
 	if err != nil {
 		return nil, err
 	}
-	if _, known := d.Settings.Models[model]; model != "" && !known {
-		return nil, usage(fmt.Errorf("--model: no stanza [model:%s] in winnow.conf", plain(model)))
-	}
-	away.set = append(append([]string{}, g.set...), modelSets(model)...)
-	if d, err = away.open(); err != nil {
-		return nil, err
+	if model != "" {
+		if err := away.useModel(d, model, baseURL); err != nil {
+			return nil, err
+		}
 	}
 	if live != nil {
 		if err := state.WriteFile(d.Path("calibration.json"), live.Encode()); err != nil {
@@ -198,6 +201,9 @@ func (g *globals) evalModel(ctx context.Context, files []string, model string, l
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.parts.close()) }()
+	if err := r.parts.models.check(ctx); err != nil {
+		return nil, usage(err)
+	}
 	for _, file := range files {
 		if err := r.file(ctx, file); err != nil {
 			return nil, err
@@ -207,20 +213,6 @@ func (g *globals) evalModel(ctx context.Context, files []string, model string, l
 		g.note("%s there before, and counted once", things(r.twice, "alert was", "alerts were"))
 	}
 	return r, nil
-}
-
-// modelSets makes one model answer every stage and agent.
-func modelSets(model string) (sets []string) {
-	if model == "" {
-		return nil
-	}
-	for _, key := range []string{
-		"stage:enrich.model", "stage:correlate.model", "stage:classify.model", "pipeline.coordinator",
-		"agent:network.brain", "agent:identity.brain", "agent:threat_intel.brain",
-	} {
-		sets = append(sets, key+"="+model)
-	}
-	return sets
 }
 
 // evalName is what the results of a run are called.

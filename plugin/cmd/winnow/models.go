@@ -117,7 +117,11 @@ func (m *models) shared() (err error) {
 	if !m.unbooked {
 		m.budget = &egressBudget{next: m.books, report: m.d.ReportEgress, now: m.g.now}
 	}
-	m.prompts, err = chat.LoadPrompts(m.d.PromptDirs()...)
+	dirs := m.d.PromptDirs()
+	if m.g.prompts != "" {
+		dirs = append(dirs, m.g.prompts)
+	}
+	m.prompts, err = chat.LoadPrompts(dirs...)
 	return err
 }
 
@@ -283,9 +287,31 @@ func (b *lateBooks) Settle(ctx context.Context, n llm.Booking, s llm.Settlement)
 	return (*books).Settle(ctx, n, s)
 }
 
-// useModel lets one model answer everything: one of winnow.conf, or openai:NAME and anthropic:NAME with the
-// key that their makers' variables hold.
+// useModel lets one model answer everything.
 func (g *globals) useModel(d *state.Deployment, model, baseURL string) error {
+	if err := g.nameModel(d, model, baseURL); err != nil {
+		return err
+	}
+	askInStages(d.Settings, model)
+	for name, agent := range d.Settings.Agents {
+		agent.Brain = model
+		d.Settings.Agents[name] = agent
+	}
+	return nil
+}
+
+// askInStages lets one model answer all stages, and coordinate the panel.
+func askInStages(s *conf.Settings, model string) {
+	for name, stage := range s.Stages {
+		stage.Model = model
+		s.Stages[name] = stage
+	}
+	s.Pipeline.Coordinator = model
+}
+
+// nameModel makes sure that the settings have a model: one of winnow.conf, or openai:NAME and anthropic:NAME
+// with the key that their makers' variables hold.
+func (g *globals) nameModel(d *state.Deployment, model, baseURL string) error {
 	s := d.Settings
 	if _, ok := s.Models[model]; !ok {
 		provider, name, _ := strings.Cut(model, ":")
@@ -312,14 +338,5 @@ func (g *globals) useModel(d *state.Deployment, model, baseURL string) error {
 	} else if baseURL != "" {
 		return usage(errors.New("--base-url goes with --model openai:NAME or anthropic:NAME; a [model:NAME] has base_url"))
 	}
-	for name, stage := range s.Stages {
-		stage.Model = model
-		s.Stages[name] = stage
-	}
-	for name, agent := range s.Agents {
-		agent.Brain = model
-		s.Agents[name] = agent
-	}
-	s.Pipeline.Coordinator = model
 	return nil
 }

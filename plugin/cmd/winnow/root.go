@@ -23,6 +23,7 @@ type globals struct {
 	session *input // of the modular input; nil for other commands
 
 	batchFor time.Duration // of `triage --batch`: how long answers may take; 0: no batches
+	prompts  string        // a folder of prompts that `winnow replay` lays over the deployment's; "" for none
 }
 
 // The formats of --format. Every command has the first two.

@@ -39,6 +39,8 @@ const triageExample = `  winnow triage alerts.ndjson
   winnow triage --state ./try findings.json && winnow --state ./try review list
   winnow triage --state ./night --batch --batch-deadline 8h --model openai:gpt-5.4-mini backlog.ndjson`
 
+var errBaseURLAlone = errors.New("--base-url without --model: name the model that the server has, like --model openai:NAME")
+
 func triageCommand(g *globals) *cobra.Command {
 	var model, baseURL string
 	var batch bool
@@ -47,7 +49,7 @@ func triageCommand(g *globals) *cobra.Command {
 		Use: "triage [FILE...]", Short: "judge files of alerts; changes nothing in Splunk", Long: triageHelp, Example: triageExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if baseURL != "" && model == "" {
-				return usage(errors.New("--base-url without --model: name the model that the server has, like --model openai:NAME"))
+				return usage(errBaseURLAlone)
 			}
 			if err := g.setBatch(batch, deadline, cmd.Flags().Changed("batch-deadline")); err != nil {
 				return err
