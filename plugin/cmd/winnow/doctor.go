@@ -20,15 +20,33 @@ import (
 )
 
 const doctorHelp = `Look at everything this deployment needs and say what is out of order and how to mend it. Nothing is
-changed and nothing is sent anywhere. Exits with 1 when something is wrong; warnings do not count.`
+changed and nothing is sent anywhere. Exits with 1 when something is wrong; warnings do not count.
+
+With --model, ask that language model about two made-up alerts instead, and say which stages it is
+fit for: one line for each stage. Nothing of this deployment is sent, and nothing is booked, but
+whoever runs the model bills 14 calls or more. Exits with 1 when it is unfit for a stage, with 3 when
+it cannot be reached.`
 
 func doctorCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var model, baseURL string
+	cmd := &cobra.Command{
 		Use: "doctor", Short: "find out what is wrong with this deployment", Long: doctorHelp, Args: cobra.NoArgs,
 		Example: `  winnow doctor
-  winnow doctor --format json`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return g.doctor(cmd.Context()) },
+  winnow doctor --format json
+  winnow doctor --model openai:qwen3:8b --base-url http://127.0.0.1:11434/v1`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case model != "":
+				return g.doctorModel(cmd.Context(), model, baseURL)
+			case baseURL != "":
+				return usage(errors.New("--base-url without --model: name the model that the server has, like --model openai:NAME"))
+			}
+			return g.doctor(cmd.Context())
+		},
 	}
+	cmd.Flags().StringVar(&model, "model", "", "ask whether `NAME` is fit for each stage: openai:NAME, anthropic:NAME or a [model:NAME]")
+	cmd.Flags().StringVar(&baseURL, "base-url", "", "ask --model openai:NAME or anthropic:NAME at the server `URL`")
+	return cmd
 }
 
 // finding is the result of one check.
