@@ -135,11 +135,11 @@ check-bench-rules: needs ## check the module of bench-rules
 	@cd rules/bench && $(GO) mod tidy -diff || { echo "make: run go mod tidy in rules/bench too" >&2; exit 1; }
 	cd rules/bench && $(GO) mod verify && $(GO) vet ./... && $(GO) run $(GOLANGCI_LINT) run ./... && $(GO) test ./...
 
-# What it needs from npm stays in build/e2e-llm; no install script is run.
+# Linux on x86-64. What it needs from npm and PyPI stays in build/e2e-llm; no install script is run.
 .PHONY: e2e-llm
-e2e-llm: needs ## ask a mock of the providers that nobody here wrote (needs Node.js 20 and npm)
+e2e-llm: needs ## ask a mock of the providers and a real small model (minutes; needs Node.js 20, npm, python3 with pip)
 	@.ci/e2e-llm build/e2e-llm
-	WINNOW_E2E_LLM=$(CURDIR)/build/e2e-llm $(GO) test -v -count=1 -timeout 5m ./llm/llmtest/e2e
+	WINNOW_E2E_LLM=$(CURDIR)/build/e2e-llm $(GO) test -v -count=1 -timeout 15m ./llm/llmtest/e2e
 
 .PHONY: size
 size: ## print the sizes of functions and files

@@ -1,5 +1,5 @@
-// Package e2e_test asks a mock of the providers that nobody here wrote. `make e2e-llm` lays it out and
-// says where it is.
+// Package e2e_test asks servers of models that nobody here wrote: a mock of the providers, and a real
+// small model. `make e2e-llm` lays out what they need and says where it is.
 package e2e_test
 
 import (
@@ -19,7 +19,7 @@ func laidOut(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("WINNOW_E2E_LLM")
 	if dir == "" {
-		t.Skip("needs a mock of the providers: run `make e2e-llm`")
+		t.Skip("needs a mock of the providers and a small model: run `make e2e-llm`")
 	}
 	return dir
 }

@@ -4,15 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/chat"
+	"github.com/winnow-soc/winnow/llm/offline"
 	"github.com/winnow-soc/winnow/llm/prices"
 	"github.com/winnow-soc/winnow/llm/redact"
 )
@@ -64,7 +67,7 @@ func shipped(t *testing.T, name string) *os.File {
 }
 
 // newSetting puts every stage and agent to one provider.
-func newSetting(t *testing.T, model string, p chat.Provider, timeout time.Duration) *setting {
+func newSetting(t *testing.T, model string, p chat.Provider, timeout time.Duration, free bool) *setting {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -91,10 +94,18 @@ func newSetting(t *testing.T, model string, p chat.Provider, timeout time.Durati
 	s := &setting{fields: &winnow.FieldTable{}}
 	must(s.fields.Read("fields.csv", shipped(t, "fields.csv")))
 	agents := []llm.Agent{{Name: "network", Model: m, Weight: 1}, {Name: "identity", Model: m, Weight: 1}, {Name: "threat_intel", Model: m, Weight: 1}}
-	s.pipeline, err = llm.New(llm.Options{
+	o := llm.Options{
 		Enrich: m, Correlate: m, Classify: m, Catalogue: catalogue, Combine: true,
 		Panel: llm.Panel{Agents: agents, Coordinator: m, Low: 40, High: 80},
-	})
+	}
+	if free { // the built-in analysts do all but the judgement: a small model on two cores has no time for more
+		analysts := offline.New(catalogue)
+		o.Enrich, o.Panel.Coordinator = analysts, analysts
+		for i := range o.Panel.Agents {
+			o.Panel.Agents[i].Model = analysts
+		}
+	}
+	s.pipeline, err = llm.New(o)
 	must(err)
 	return s
 }
@@ -132,4 +143,15 @@ func hold(t *testing.T, a *winnow.Alert, got llm.Analysis) {
 	if got.Cost.Calls == 0 || got.Cost.InputTokens == 0 || got.Cost.OutputTokens == 0 {
 		t.Errorf("%s: nobody was asked: %+v", a.SearchName, got.Cost)
 	}
+}
+
+func line(a *winnow.Alert, got llm.Analysis, took time.Duration) string {
+	var why []string
+	for _, o := range got.Objections {
+		if !slices.Contains(why, string(o.Reason)) {
+			why = append(why, string(o.Reason))
+		}
+	}
+	return fmt.Sprintf("%-26s %-16s %3d  calls %d  tokens %5d in, %5d cached, %4d out  %5.1f s  %s", a.SearchName,
+		got.Verdict.Disposition, got.Verdict.Stated, got.Cost.Calls, got.Cost.InputTokens, got.Cost.CachedTokens, got.Cost.OutputTokens, took.Seconds(), strings.Join(why, " "))
 }
