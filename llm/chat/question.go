@@ -124,6 +124,6 @@ func (t *talk) hidden(to *json.RawMessage, v any) error {
 	if err != nil {
 		return err
 	}
-	*to, err = rewriteTexts(data, t.view.Hide)
+	*to, err = t.view.HideJSON(data)
 	return err
 }

@@ -147,7 +147,7 @@ func (t *talk) accept(text []byte) ([]byte, *problem) {
 	if err := t.schema.validate(text); err != nil {
 		return nil, bad(err)
 	}
-	undone, err := rewriteTexts(text, t.view.Undo)
+	undone, err := t.view.UndoJSON(text)
 	if err != nil {
 		return nil, bad(err)
 	}
