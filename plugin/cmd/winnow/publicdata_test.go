@@ -39,7 +39,7 @@ func publicFile(t testing.TB, name string) string {
 func slow(t testing.TB) {
 	t.Helper()
 	if os.Getenv("WINNOW_BENCH") == "" {
-		t.Skip("takes minutes: run `make bench-closers`")
+		t.Skip("takes minutes: the bench targets of the Makefile run it")
 	}
 }
 
