@@ -2,8 +2,10 @@ package knowledge
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +34,17 @@ type ReputationOptions struct {
 	Internal []netip.Prefix                                   // addresses of ours beside the private ones
 	Roots    *x509.CertPool                                   // nil: the system's
 	Now      func() time.Time                                 // required
+
+	// Tell is called before each request, and what cannot be told is not sent. Required.
+	Tell func(Lookup) error
+}
+
+// Lookup is a request that is about to leave: what it is of, and nothing of what it says.
+type Lookup struct {
+	AlertID, Search string
+	Field           string // whose address it holds
+	Bytes           int    // of the request's address
+	SHA256          string // of the same, "sha256:" and hex
 }
 
 const (
@@ -78,8 +91,8 @@ func NewReputation(o ReputationOptions) (*Reputation, error) {
 	if local, _ := netip.ParseAddr(u.Hostname()); u.Scheme != "https" && (u.Scheme != "http" || !local.IsLoopback()) {
 		return nil, errors.New("url: want https: a key goes with each request")
 	}
-	if o.Key == nil || o.Now == nil || o.PerDay < 1 {
-		return nil, errors.New("a key, a clock and a number of requests a day are needed")
+	if o.Key == nil || o.Now == nil || o.Tell == nil || o.PerDay < 1 {
+		return nil, errors.New("a key, a clock, somebody to tell and a number of requests a day are needed")
 	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
@@ -120,7 +133,7 @@ func (r *Reputation) Run(ctx context.Context, c *llm.Case, args json.RawMessage)
 	if err != nil {
 		return llm.ToolResult{}, fmt.Errorf("field %.60q %w", field, err)
 	}
-	found, err := r.judge(ctx, addr)
+	found, err := r.judge(ctx, addr, Lookup{AlertID: c.Alert.ID, Search: c.Alert.SearchName, Field: field})
 	if err != nil {
 		return llm.ToolResult{}, err
 	}
@@ -172,7 +185,7 @@ func within(a netip.Addr, all []netip.Prefix) bool {
 }
 
 // judge asks, unless the answer of the last day is known.
-func (r *Reputation) judge(ctx context.Context, a netip.Addr) (Judgement, error) {
+func (r *Reputation) judge(ctx context.Context, a netip.Addr, of Lookup) (Judgement, error) {
 	now := r.o.Now()
 	r.mu.Lock()
 	k, ok := r.known[a]
@@ -187,11 +200,11 @@ func (r *Reputation) judge(ctx context.Context, a netip.Addr) (Judgement, error)
 	if !r.rate.AllowN(now, 1) {
 		return Judgement{}, errors.New("the requests of the day are used up")
 	}
-	of, err := r.ask(ctx, a, key)
+	found, err := r.ask(ctx, a, key, of)
 	if err == nil {
-		r.keep(a, judged{of, now.Add(reputationAge)}, now)
+		r.keep(a, judged{found, now.Add(reputationAge)}, now)
 	}
-	return of, err
+	return found, err
 }
 
 // keep remembers an answer. When there are too many, the old ones go, or else any.
@@ -214,11 +227,17 @@ func (r *Reputation) keep(a netip.Addr, k judged, now time.Time) {
 	r.known[a] = k
 }
 
-func (r *Reputation) ask(ctx context.Context, a netip.Addr, key winnow.Secret) (Judgement, error) {
+func (r *Reputation) ask(ctx context.Context, a netip.Addr, key winnow.Secret, of Lookup) (Judgement, error) {
 	query := url.Values{"ipAddress": {a.String()}, "maxAgeInDays": {"90"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.check+"?"+query.Encode(), http.NoBody)
+	target := r.check + "?" + query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
 		return Judgement{}, errors.New("the service cannot be asked")
+	}
+	sum := sha256.Sum256([]byte(target))
+	of.Bytes, of.SHA256 = len(target), "sha256:"+hex.EncodeToString(sum[:])
+	if err := r.o.Tell(of); err != nil {
+		return Judgement{}, errors.New("what is asked outside cannot be told: nothing is sent")
 	}
 	req.Header.Set("Key", key.Reveal())
 	req.Header.Set("Accept", "application/json")

@@ -25,6 +25,8 @@ type service struct {
 	*httptest.Server
 	asked  atomic.Int64
 	answer func(w http.ResponseWriter, r *http.Request)
+	told   []Lookup
+	mute   error // what telling of a request fails with
 }
 
 const goodAnswer = `{"data":{"ipAddress":%q,"abuseConfidenceScore":97,"totalReports":12,"countryCode":"NL","usageType":"Data Center","isp":"X","lastReportedAt":"2026-01-01T00:00:00+00:00"}}`
@@ -51,7 +53,8 @@ func (s *service) tool(t *testing.T, perDay int, now func() time.Time) *Reputati
 	roots.AddCert(s.Certificate())
 	r, err := NewReputation(ReputationOptions{
 		URL: s.URL + "/", PerDay: perDay, Roots: roots, Now: now, Internal: []netip.Prefix{netip.MustParsePrefix("8.8.4.0/24")},
-		Key: func(context.Context) (winnow.Secret, error) { return "k3y", nil },
+		Key:  func(context.Context) (winnow.Secret, error) { return "k3y", nil },
+		Tell: func(l Lookup) error { s.told = append(s.told, l); return s.mute },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -161,13 +164,27 @@ func TestReputationIsBounded(t *testing.T) {
 }
 
 func TestReputationRefuses(t *testing.T) {
-	key := func(context.Context) (winnow.Secret, error) { return "k", nil }
-	for _, o := range []ReputationOptions{
-		{URL: "", Key: key, PerDay: 1, Now: time.Now}, {URL: "http://api.example", Key: key, PerDay: 1, Now: time.Now}, {URL: "https://u:p@api.example", Key: key, PerDay: 1, Now: time.Now},
-		{URL: "https://api.example?x=1", Key: key, PerDay: 1, Now: time.Now}, {URL: "https://api.example", PerDay: 1, Now: time.Now}, {URL: "https://api.example", Key: key, Now: time.Now}, {URL: "https://api.example", Key: key, PerDay: 1},
+	good := ReputationOptions{
+		URL: "https://api.example", PerDay: 1, Now: time.Now, Tell: func(Lookup) error { return nil },
+		Key: func(context.Context) (winnow.Secret, error) { return "k", nil },
+	}
+	if _, err := NewReputation(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*ReputationOptions){
+		"no address": func(o *ReputationOptions) { o.URL = "" },
+		"no TLS":     func(o *ReputationOptions) { o.URL = "http://api.example" },
+		"password":   func(o *ReputationOptions) { o.URL = "https://u:p@api.example" },
+		"query":      func(o *ReputationOptions) { o.URL = "https://api.example?x=1" },
+		"no key":     func(o *ReputationOptions) { o.Key = nil },
+		"no number":  func(o *ReputationOptions) { o.PerDay = 0 },
+		"no clock":   func(o *ReputationOptions) { o.Now = nil },
+		"untold":     func(o *ReputationOptions) { o.Tell = nil },
 	} {
+		o := good
+		spoil(&o)
 		if _, err := NewReputation(o); err == nil {
-			t.Errorf("%q was taken", o.URL)
+			t.Errorf("%s: taken", name)
 		}
 	}
 }
@@ -185,4 +202,28 @@ func FuzzReputation(f *testing.F) {
 		}
 		_, _ = readJudgement(a, answer)
 	})
+}
+
+// Every request is told before it leaves, without its address; answers that are known are no request.
+func TestReputationTellsWhatLeaves(t *testing.T) {
+	s, at := newService(t), time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	r := s.tool(t, 4, func() time.Time { return at })
+	c := &llm.Case{Alert: &winnow.Alert{ID: "01J0", SearchName: "S", Fields: winnow.Fields{"src": {"8.8.8.8"}}}}
+	for range 2 {
+		if _, err := r.Run(t.Context(), c, json.RawMessage(`{"field":"src"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.told) != 1 || s.asked.Load() != 1 {
+		t.Fatalf("told %v, asked %d times", s.told, s.asked.Load())
+	}
+	l := s.told[0]
+	if l.AlertID != "01J0" || l.Search != "S" || l.Field != "src" || l.Bytes == 0 || len(l.SHA256) != len("sha256:")+64 || strings.Contains(fmt.Sprint(l), "8.8.8.8") {
+		t.Errorf("told %+v", l)
+	}
+	s.mute = errors.New("disk full")
+	c.Alert.Fields["src"] = []string{"1.1.1.1"}
+	if _, err := r.Run(t.Context(), c, json.RawMessage(`{"field":"src"}`)); err == nil || s.asked.Load() != 1 {
+		t.Errorf("%v; asked %d times", err, s.asked.Load())
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -50,7 +51,8 @@ type Deployment struct {
 	Mode, Ended Mode
 	ModeErr     error
 
-	inSplunk bool // State is the one below Splunk's database folder, not one that was named
+	egress   sync.Mutex // held while egress.ndjson grows
+	inSplunk bool       // State is the one below Splunk's database folder, not one that was named
 }
 
 // Open finds the folders and reads winnow.conf and fields.csv. It creates nothing. A state folder

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow/llm"
@@ -16,13 +15,11 @@ import (
 //
 //	Budget: &egressBudget{next: ledger, report: d.ReportEgress, now: g.now}
 //
-// Safe for concurrent use; callers share one, because they share the file.
+// Safe for concurrent use, as report must be.
 type egressBudget struct {
 	next   llm.Budget // nil books nothing
 	report func(state.Egress) error
 	now    func() time.Time
-
-	mu sync.Mutex // guards the file
 }
 
 // Reserve books first, so that what the budget refuses is no event.
@@ -42,8 +39,6 @@ func (b *egressBudget) Reserve(ctx context.Context, c llm.Charge) (llm.Booking, 
 }
 
 func (b *egressBudget) tell(c llm.Charge) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	return b.report(state.Egress{
 		Time: b.now(), AlertID: c.AlertID, Search: c.Search, Team: c.Team, Task: string(c.Task), Agent: c.Agent, Model: c.Model,
 		Source: c.Source, Prompt: c.Prompt, Attempt: c.Attempt, Fields: c.Fields, Bytes: c.Bytes, SHA256: c.SHA256,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
@@ -58,13 +59,22 @@ func (g *globals) reputation(d *state.Deployment, into map[string]llm.Tool) erro
 	keys := &models{g: g, d: d}
 	t, err := knowledge.NewReputation(knowledge.ReputationOptions{
 		URL: s.URL, PerDay: s.PerDay, Internal: d.Settings.Redact.Networks, Now: g.now,
-		Key: func(ctx context.Context) (winnow.Secret, error) { return keys.key(ctx, s.Key) },
+		Key:  func(ctx context.Context) (winnow.Secret, error) { return keys.key(ctx, s.Key) },
+		Tell: func(l knowledge.Lookup) error { return d.ReportEgress(lookupEgress(l, g.now())) },
 	})
 	if err != nil {
 		return fmt.Errorf("winnow.conf: [tool:%s] %w", conf.ReputationTool, err)
 	}
 	into[t.Name()] = t
 	return nil
+}
+
+// lookupEgress is the event of a look-up outside.
+func lookupEgress(l knowledge.Lookup, at time.Time) state.Egress {
+	return state.Egress{
+		Time: at, AlertID: l.AlertID, Search: l.Search, Task: "tool", Source: "tool:" + knowledge.ReputationTool, Attempt: 1,
+		Fields: []string{l.Field}, Bytes: l.Bytes, SHA256: l.SHA256,
+	}
 }
 
 // searchTools returns the searches of all [tool:NAME], enabled or not: a bad one is told either way. They
