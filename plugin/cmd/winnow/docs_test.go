@@ -89,10 +89,10 @@ func docEnv(dir, built string) []string {
 // docFolder is where the commands of one document run.
 type docFolder struct{ dir, built string }
 
-// docStubs stand for what cannot run here. Of Splunk, a restart starts the worker.
+// docStubs stand for what cannot run here. Of Splunk, a start starts the worker.
 var docStubs = map[string]string{
 	"stubs/make":        "#!/bin/sh\nexit 0\n",
-	"splunk/bin/splunk": "#!/bin/sh\n[ \"$1\" != restart ] || \"$SPLUNK_HOME/etc/apps/winnow/bin/winnow\" worker --once\n",
+	"splunk/bin/splunk": "#!/bin/sh\n[ \"$1\" != restart ] && [ \"$1\" != start ] || \"$SPLUNK_HOME/etc/apps/winnow/bin/winnow\" worker --once\n",
 }
 
 // newDocFolder makes the folder: build/ leads to the programs, and what stands for /opt/splunk has
