@@ -42,6 +42,9 @@ const maxSuspensionsFile = 4 << 20
 // is a fault.
 func ReadSuspensions(path string) (*Suspensions, error) {
 	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // opening a pipe waits for its writer
+		return nil, fmt.Errorf("read suspensions: %s is not a regular file", path)
+	}
 	if err == nil && info.Size() > maxSuspensionsFile {
 		return nil, fmt.Errorf("read suspensions: %s has %d bytes, more than %d", path, info.Size(), maxSuspensionsFile)
 	}

@@ -66,7 +66,7 @@ func TestSuspensionsThatCannotBeRead(t *testing.T) {
 	if _, err := ReadSuspensions(f.path("none.json")); err == nil || !strings.Contains(err.Error(), "write {") {
 		t.Errorf("a missing file: %v", err)
 	}
-	if _, err := ReadSuspensions(f.dir); err == nil {
+	if _, err := ReadSuspensions(f.dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error("a folder was read")
 	}
 	f.write("huge.json", `{"rules": {}, "verdicts": {}}`+strings.Repeat(" ", maxSuspensionsFile))

@@ -85,7 +85,7 @@ func openGate(d *state.Deployment, keys *winnow.Keys, now time.Time, unproven bo
 		RulePaths: paths, ListPaths: d.ListPaths(), EscalatePaths: d.EscalatePaths(),
 		GoodLists: d.Path("lists.good.json"), Suspensions: d.Path("suspensions.json"),
 		Snapshots: d.State, Approvals: d.Path("approvals.json"), SignEvery: d.Settings.Content.RequireSignature == conf.SignEnforce,
-		Trusted: d.Trusted, TrustAlso: []string{d.Path("cache.snapshot"), d.Path("rules.current")},
+		Trusted: d.Trusted, TrustAlso: append(d.SettingsPaths(), d.Path("cache.snapshot"), d.Path("rules.current")),
 		Fields: d.Fields, Keys: keys, ListShrink: d.Settings.Gate.ListShrink, Canary: d.Settings.Gate.Canary, Now: now,
 	})
 	off, offErr := d.GateOff()

@@ -266,6 +266,21 @@ func TestNothingIsDroppedBlind(t *testing.T) {
 		{"rules others can write", "pass/rules_unread", "chmod", func(a *app, d *state.Deployment) {
 			_ = os.Chmod(filepath.Join(a.content, "rules", "vpn.yaml"), 0o666)
 		}},
+		{"winnow.conf others can write", "pass/rules_unread", "chmod", func(a *app, d *state.Deployment) {
+			path := filepath.Join(a.dir, "local", "winnow.conf")
+			a.write(path, "[cache]\nttl = 1h\n")
+			_ = os.Chmod(path, 0o666)
+		}},
+		{"field table others can write", "pass/rules_unread", "chmod", func(a *app, d *state.Deployment) {
+			path := filepath.Join(a.content, "fields.csv")
+			a.write(path, "field,control,volatile\n")
+			_ = os.Chmod(path, 0o666)
+		}},
+		{"facts others can write", "pass/rules_unread", "chmod", func(a *app, d *state.Deployment) {
+			path := filepath.Join(a.content, "facts.yaml")
+			a.write(path, "families: []\n")
+			_ = os.Chmod(path, 0o666)
+		}},
 		{"escalate list broken", "pass/rules_unread", "escalate.yaml", func(a *app, d *state.Deployment) {
 			a.write(filepath.Join(a.dir, "default", "escalate.yaml"), "escalate: [")
 		}},

@@ -352,14 +352,20 @@ func isDir(path string) bool {
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// ConfigPaths returns the files that are read once at the start, where they exist or not:
-// winnow.conf, the field table and the facts, each with its overlays, the mode and the calibration.
+// ConfigPaths returns the files that are read once at the start, where they exist or not: those of
+// [Deployment.SettingsPaths], the mode and the calibration.
 func (d *Deployment) ConfigPaths() []string {
+	return append(d.SettingsPaths(), d.Path("mode.json"), d.Path("calibration.json"))
+}
+
+// SettingsPaths returns winnow.conf, the field table and the facts, each with its overlays, where they
+// exist or not. Who can write them says what closes.
+func (d *Deployment) SettingsPaths() []string {
 	paths := []string{filepath.Join(d.App, "default", "winnow.conf"), filepath.Join(d.App, "local", "winnow.conf")}
 	for _, name := range []string{"fields.csv", "facts.yaml"} {
 		for _, dir := range append([]string{filepath.Join(d.App, "default"), filepath.Join(d.App, "local")}, d.Content...) {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
-	return append(paths, d.Path("mode.json"), d.Path("calibration.json"))
+	return paths
 }

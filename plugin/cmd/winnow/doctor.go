@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,7 +125,11 @@ func (x *diagnosis) content() {
 	if err == nil {
 		x.ok("escalate list", "%d conditions", len(escalate.Entries()))
 	}
-	if err := d.Trusted(append(append(d.RulePaths(), d.ListPaths()...), d.EscalatePaths()...)...); err != nil {
+	settings := slices.DeleteFunc(d.SettingsPaths(), func(path string) bool {
+		_, err := os.Lstat(path)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	if err := d.Trusted(slices.Concat(d.RulePaths(), d.ListPaths(), d.EscalatePaths(), settings)...); err != nil {
 		x.wrong("permissions", "nothing is dropped until nobody else can write these files", err)
 	}
 }
