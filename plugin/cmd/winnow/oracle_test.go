@@ -198,12 +198,13 @@ func (s *oracleScore) count(r winnow.Record, label string) {
 
 // TestOracle asks a model that knows every label, on two networks under attack and without rules: how many
 // alerts reach it, and how many attacks are hidden behind a verdict on another alert. WINNOW_ORACLE_TTL
-// names other times than 24h, the default: `WINNOW_ORACLE_TTL="15m 1h 4h 24h"` prints the curve.
+// names other lives of a verdict than the shipped one: `WINNOW_ORACLE_TTL="15m 1h 4h 24h"` prints the curve.
+// The share asked is a goal at the shipped one, and for a model that says so when it does not know.
 func TestOracle(t *testing.T) {
 	slow(t)
 	ttls := strings.Fields(os.Getenv("WINNOW_ORACLE_TTL"))
 	if len(ttls) == 0 {
-		ttls = []string{"24h"}
+		ttls = []string{shippedTTL}
 	}
 	table := newBench("oracle")
 	for _, ttl := range ttls {
@@ -213,6 +214,9 @@ func TestOracle(t *testing.T) {
 	}
 	table.write(t)
 }
+
+// shippedTTL is [cache] ttl of default/winnow.conf.
+const shippedTTL = "24h"
 
 func asOracle(t *testing.T, table *bench, ttl string, unknown llm.DispositionName) {
 	attacks, hidden := 0, 0
@@ -228,7 +232,7 @@ func asOracle(t *testing.T, table *bench, ttl string, unknown llm.DispositionNam
 		}
 		table.add(run+": asked about", float64(s.asked), "alerts", float64(s.rows), 0.04, share <= 0.04)
 		table.add(run+": attacks hidden", float64(len(s.hidden)), "alerts", float64(s.attacks), 1.0/10_000, true)
-		if share > 0.04 {
+		if share > 0.04 && ttl == shippedTTL && unknown == "Undetermined" {
 			t.Errorf("%s: %.2f %% of the alerts reach a model, want at most 4 %%", run, 100*share)
 		}
 		attacks, hidden = attacks+s.attacks, hidden+len(s.hidden)
