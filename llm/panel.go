@@ -217,9 +217,23 @@ type seat struct {
 func (s *seat) fill(ctx context.Context, r *run, a Agent, blind *Case) {
 	s.run.p, s.asked = r.p, true
 	b := Ballot{Vote: winnow.VoteAbstain}
-	s.err = ask(ctx, &s.run, a.Model, Question{Task: TaskVote, Agent: a.Name, Case: blind}, &b)
+	s.err = s.ask(ctx, a, blind, &b)
 	if s.err != nil {
 		b = Ballot{Vote: winnow.VoteAbstain, Reason: clip(VoteMissing+s.err.Error(), maxTextRunes)}
 	}
 	s.vote = winnow.Vote{Agent: a.Name, Vote: b.Vote, Confidence: b.Confidence, Reason: b.Reason, Fields: b.Fields}
+}
+
+// errSeatPanicked stands for a panic: what was panicked with may be text of the alert.
+var errSeatPanicked = errors.New("the agent panicked")
+
+// ask asks the agent. Paid agents vote in goroutines of their own, where a panic would end the program:
+// it is a missing answer.
+func (s *seat) ask(ctx context.Context, a Agent, blind *Case, b *Ballot) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errSeatPanicked
+		}
+	}()
+	return ask(ctx, &s.run, a.Model, Question{Task: TaskVote, Agent: a.Name, Case: blind}, b)
 }

@@ -138,6 +138,10 @@ func (w *Worker) keys() []key {
 		{name: "concurrency", set: integer(&w.Concurrency, 1, 256)},
 		{name: "max_attempts", set: integer(&w.MaxAttempts, 1, 100)},
 		{name: "lease", set: duration(&w.Lease, second, day)},
+		{name: "drain", set: duration(&w.Drain, second, hour)},
+		{name: "memory", set: size(&w.Memory)},
+		{name: "listen", set: localAddress(&w.Listen)},
+		{name: "log", set: oneOf(&w.Log, LogText, LogJSON)},
 	}
 }
 

@@ -167,7 +167,20 @@ type Worker struct {
 	Concurrency int
 	MaxAttempts int
 	Lease       time.Duration
+	Drain       time.Duration // from being told to end to the end
+	Memory      int64         // bytes above which memory is collected harder; 0: no limit
+	Listen      string        // loopback address of health and metrics; "" is a socket in the state folder
+	Log         LogFormat
 }
+
+// LogFormat is how the worker writes its log.
+type LogFormat string
+
+// The formats.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
 
 // Splunk is [splunk]: how the worker reaches splunkd.
 type Splunk struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,6 +167,18 @@ func size(to *int64) func(string) error {
 			return fmt.Errorf("%q is not a size (want bytes, or a whole number and KB, MB or GB, like 64MB)", s)
 		}
 		*to = n << shift
+		return nil
+	}
+}
+
+// localAddress takes an address and a port that only this host reaches; nothing is none.
+func localAddress(to *string) func(string) error {
+	return func(s string) error {
+		at, err := netip.ParseAddrPort(s)
+		if s != "" && (err != nil || !at.Addr().IsLoopback() || at.Addr().Zone() != "") {
+			return fmt.Errorf("%q is not a loopback address and a port (want one like 127.0.0.1:9464 or [::1]:9464, or nothing)", s)
+		}
+		*to = s
 		return nil
 	}
 }

@@ -30,6 +30,10 @@ type Options struct {
 	App         string        // name space for searches and stored passwords; "" = none for searches
 	Timeout     time.Duration // for one request, 30 s if zero
 	MaxAnswer   int64         // bytes read of one answer, 16 MiB if zero
+
+	// Refused is called whenever splunkd does not accept the credentials (401). It may be called by
+	// several goroutines at once, and must not wait. nil: nobody wants to know.
+	Refused func()
 }
 
 // Client speaks with one splunkd. It is safe for concurrent use.
@@ -106,6 +110,9 @@ func (c *Client) do(ctx context.Context, r call) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.opts.MaxAnswer+1))
 	if err != nil {
 		return nil, callError(ctx, r.op, err)
+	}
+	if resp.StatusCode == http.StatusUnauthorized && c.opts.Refused != nil {
+		c.opts.Refused()
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, statusError(r.op, resp.StatusCode, hide(body, secret))

@@ -235,7 +235,7 @@ func (r *rig) step(w *Worker) int {
 	r.t.Helper()
 	n, err := w.triageQueue(r.t.Context())
 	r.ok(err)
-	r.ok(w.await(r.t.Context(), time.Minute))
+	r.ok(w.await(r.t.Context(), nil, time.Minute))
 	return n
 }
 

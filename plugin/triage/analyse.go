@@ -144,8 +144,9 @@ func (e *Engine) touchDown(w *work) {
 }
 
 // ask puts the alert to the analysts, unless a person has it by now. It touches nothing but the work and
-// may run concurrently with everything else.
+// may run concurrently with everything else. A panic on the way is a try that failed.
 func (w *work) ask(ctx context.Context) {
+	defer caught(&w.err)
 	if w.notables != nil {
 		if held, err := w.notables.Held(ctx, w.input.Alert, w.mark); err == nil && held.By != "" {
 			w.held = &held

@@ -138,15 +138,16 @@ func (e *Engine) keepVerdict(key cache.Key, v cache.Entry) error {
 	return nil
 }
 
-// Update runs f in one transaction of the ledger. When it fails the engine's memory is read
-// again, because f may have changed it.
+// Update runs f in one transaction of the ledger. When it fails, or panics, the engine's memory is
+// read again, because f may have changed it.
 func (e *Engine) Update(ctx context.Context, f func(*ledger.Tx) error) error {
 	if e.stale {
 		if err := e.Reload(ctx); err != nil {
 			return err
 		}
 	}
-	if err := e.Ledger.Update(ctx, f); err != nil {
+	err := e.Ledger.Update(ctx, func(t *ledger.Tx) error { return guarded(func() error { return f(t) }) })
+	if err != nil {
 		e.stale = true
 		return err
 	}

@@ -221,9 +221,15 @@ func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, f *flight) error {
 		return errors.Join(t.Rebook(f.item.ID), queue.Return(ctx, t.Conn(), f.item.ID, f.ended.Error(), e.Now()))
 	case why != nil:
 		return w.postpone(ctx, t, f, one, why)
-	case f.item.Attempts >= e.Settings.Worker.MaxAttempts:
+	}
+	cause := "analyst"
+	if broke, ok := errors.AsType[*PanicError](one.err); ok {
+		cause = "panic"
+		w.Log.Error("a panic while an alert was analysed", "id", f.item.ID, "attempts", f.item.Attempts, "err", broke, "stack", broke.Stack)
+	}
+	if f.item.Attempts >= e.Settings.Worker.MaxAttempts {
 		w.Log.Error("triage gave up", "id", f.item.ID, "attempts", f.item.Attempts, "err", one.err)
-		return e.GiveUp(t, &one.entry, &one.rec, "analyst")
+		return e.GiveUp(t, &one.entry, &one.rec, cause)
 	}
 	w.Log.Warn("triage failed, will try again", "id", f.item.ID, "attempts", f.item.Attempts, "err", one.err)
 	if err := t.Rebook(f.item.ID); err != nil { // the failed try may have cost something
@@ -235,16 +241,17 @@ func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, f *flight) error {
 // land waits for what is in the air, for as long as given, and ends the rest. What has no outcome then
 // goes back to the queue, and no try is counted.
 func (w *Worker) land(ctx context.Context, wait time.Duration) error {
+	told := ctx.Done()
 	ctx = context.WithoutCancel(ctx)
 	err := w.giveBack(ctx, w.air.drop())
-	err = errors.Join(err, w.await(ctx, wait))
+	err = errors.Join(err, w.await(ctx, told, wait))
 	for _, one := range w.air.flying {
 		if !slices.Contains(w.air.down, one) {
 			one.ended = errLanded
 			one.cancel(errLanded)
 		}
 	}
-	err = errors.Join(err, w.await(ctx, cancelled), w.giveBack(ctx, w.air.drop()))
+	err = errors.Join(err, w.await(ctx, nil, w.cancelled()), w.giveBack(ctx, w.air.drop()))
 	var lost []held
 	for _, one := range w.air.flying { // an analyst that does not heed its context
 		lost = append(lost, held{Item: one.item})
@@ -254,16 +261,21 @@ func (w *Worker) land(ctx context.Context, wait time.Duration) error {
 	return errors.Join(err, w.giveBack(ctx, lost))
 }
 
-// How long a worker that ends waits for answers, one whose configuration has changed does, and either
-// after it has ended the flights.
-const (
-	landing   = 15 * time.Second
-	changing  = time.Minute
-	cancelled = 2 * time.Second
-)
+// changing is how long a worker whose configuration has changed waits for answers.
+const changing = time.Minute
 
-// await collects flights until none is in the air, or the time is over. The worker shows that it is alive.
-func (w *Worker) await(ctx context.Context, wait time.Duration) error {
+// landing is how long a worker that was told to end waits for answers. The rest of [worker] drain is for
+// the flights that it ends then, and for whoever closes the models, which book what was sent.
+func (w *Worker) landing() time.Duration { return w.Engine.Settings.Worker.Drain / 4 * 3 }
+
+// cancelled is how long flights that were ended may take to notice.
+func (w *Worker) cancelled() time.Duration {
+	return min(w.Engine.Settings.Worker.Drain/10, 2*time.Second)
+}
+
+// await collects flights until none is in the air, or the time is over; from told on that is soon. The
+// worker shows that it is alive.
+func (w *Worker) await(ctx context.Context, told <-chan struct{}, wait time.Duration) error {
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	_, err := w.collect(ctx)
@@ -275,6 +287,9 @@ func (w *Worker) await(ctx context.Context, wait time.Duration) error {
 			if _, err = w.collect(ctx); err != nil {
 				w.Log.Error("an outcome is not kept yet", "err", err)
 			}
+		case <-told:
+			told = nil
+			over.Reset(min(wait, w.landing()))
 		case <-over.C:
 			return err
 		case <-time.After(w.Engine.Settings.Worker.Poll):

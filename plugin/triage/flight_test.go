@@ -97,7 +97,7 @@ func TestTurnsGoOnWhileAlertsFly(t *testing.T) {
 		t.Errorf("the slow one is %s, %d updates, spool %v, asked %v, %v", rec.Outcome.State, len(update.took), r.spooled(), tw.asked, r.outcomes())
 	}
 	close(tw.gate("slow"))
-	r.ok(w.await(t.Context(), 5*time.Second))
+	r.ok(w.await(t.Context(), nil, 5*time.Second))
 	want(t, r.record(slow.ID), winnow.StateClosed, winnow.ReasonVerdict)
 }
 
@@ -121,7 +121,7 @@ func TestAnAlertFliesOnce(t *testing.T) {
 	for _, rid := range []string{"bob", "carol", "dan"} {
 		close(tw.gate(rid))
 	}
-	r.ok(w.await(t.Context(), 5*time.Second))
+	r.ok(w.await(t.Context(), nil, 5*time.Second))
 	for w.air.held() > 0 || len(r.queued()) > 0 {
 		r.step(w)
 	}
@@ -209,7 +209,7 @@ func TestAPersonIsFasterThanTheAnalysts(t *testing.T) {
 	tw.wait(1)
 	r.settle(done.ID, winnow.TruePositive, winnow.StateEscalated)
 	close(tw.gate("0"))
-	r.ok(w.await(t.Context(), 5*time.Second))
+	r.ok(w.await(t.Context(), nil, 5*time.Second))
 	want(t, r.record(done.ID), winnow.StateEscalated, winnow.ReasonPerson)
 	if len(r.queued()) != 0 || !w.air.empty() {
 		t.Error("it is held or queued still")

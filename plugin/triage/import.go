@@ -28,7 +28,7 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := w.importRecord(ctx, entry); err != nil {
+		if err := guarded(func() error { return w.importRecord(ctx, entry) }); err != nil {
 			errs = append(errs, fmt.Errorf("import %s: %w", entry.Path, err))
 			continue
 		}

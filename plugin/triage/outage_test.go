@@ -114,7 +114,7 @@ func TestBacklogGetsItsShare(t *testing.T) {
 	for _, rid := range []string{"old-1", "old-2", "old-3", "old-medium", "new-1", "new-2", "new-3"} {
 		close(tw.gate(rid))
 	}
-	r.ok(w.await(t.Context(), time.Minute))
+	r.ok(w.await(t.Context(), nil, time.Minute))
 	r.once(w)
 	if diff := cmp.Diff(map[winnow.State]int{winnow.StateClosed: 7}, r.states()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

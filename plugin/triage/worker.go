@@ -65,7 +65,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for {
 		busy, err := w.Turn(ctx)
 		if ctx.Err() != nil {
-			w.end(ctx, landing)
+			w.end(ctx, w.landing())
 			return nil //nolint:nilerr // being told to end is no failure
 		}
 		if errors.Is(err, ErrChanged) {
@@ -95,10 +95,10 @@ func (w *Worker) Once(ctx context.Context) error {
 		case err == nil && !w.air.empty():
 			w.rest(ctx, false)
 		default:
-			return errors.Join(err, w.land(ctx, landing), w.Publish(ctx))
+			return errors.Join(err, w.land(ctx, w.landing()), w.Publish(ctx))
 		}
 	}
-	w.end(ctx, landing)
+	w.end(ctx, w.landing())
 	return context.Cause(ctx)
 }
 
@@ -255,7 +255,7 @@ func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 	}
 	failures := make([]error, len(due))
 	for i := range due {
-		failures[i] = w.deliverOne(ctx, due[i].Delivery)
+		failures[i] = guarded(func() error { return w.deliverOne(ctx, due[i].Delivery) })
 		w.beat()
 	}
 	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {

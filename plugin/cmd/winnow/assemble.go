@@ -155,11 +155,14 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 }
 
 // close waits for calls to models and closes the ledger.
-func (p *parts) close() error {
+func (p *parts) close() error { return p.closeWithin(closeFor) }
+
+// closeWithin does so for as long as given at most.
+func (p *parts) closeWithin(most time.Duration) error {
 	if p.ledger == nil {
 		return nil
 	}
-	return errors.Join(p.models.close(), p.ledger.Close())
+	return errors.Join(p.models.closeWithin(most), p.ledger.Close())
 }
 
 // flatten returns the single errors of a joined one.

@@ -204,6 +204,10 @@ func (x *diagnosis) state() {
 	case info.Mode().Perm()&0o077 != 0:
 		x.wrong("state", "run chmod 700 on it", fmt.Errorf("%s can be read by others (%s)", x.d.State, info.Mode().Perm()))
 	}
+	if kind, err := state.NetworkDisk(x.d.State); err == nil && kind != "" {
+		x.wrong("state", "move it to a local disk: neither the worker's lock nor SQLite holds over a network",
+			fmt.Errorf("%s lies on a network file system (%s)", x.d.State, kind))
+	}
 	if _, err := x.d.Keys(); err != nil {
 		x.wrong("secret", "ids, cached verdicts and samples depend on it", err)
 	}
@@ -241,11 +245,19 @@ func (x *diagnosis) calibration() {
 
 func (x *diagnosis) worker() {
 	if x.d.Alive(x.g.now()) {
-		x.ok("worker", "alive")
+		x.ok("worker", "alive%s", x.holder())
 		return
 	}
 	x.warn("worker", "enable the input winnow://worker, or run `winnow worker`",
 		"no heartbeat within %s: nothing closes from the cache and nothing is triaged", x.d.Settings.Gate.WorkerGrace)
+}
+
+// holder names the process that is the worker, when it has said so.
+func (x *diagnosis) holder() string {
+	if h, err := x.d.Holder(); err == nil {
+		return ": " + h.String()
+	}
+	return ""
 }
 
 func (x *diagnosis) spool() {

@@ -64,8 +64,9 @@ func (m *models) password(ctx context.Context, name string) (winnow.Secret, erro
 // splunkClient returns a client with the modular input's session key, or else a configured token.
 func (g *globals) splunkClient(d *state.Deployment, in *input) (*splunk.Client, error) {
 	uri, key := d.Settings.Splunk.URI, winnow.Secret("")
+	var refused func()
 	if in != nil {
-		uri, key = in.serverURI, in.sessionKey
+		uri, key, refused = in.serverURI, in.sessionKey, in.refused
 	}
 	tokenFile, err := resolved(d, d.Settings.Splunk.TokenFile)
 	if err != nil {
@@ -81,6 +82,7 @@ func (g *globals) splunkClient(d *state.Deployment, in *input) (*splunk.Client, 
 	}
 	return splunk.NewClient(splunk.Options{
 		URI: uri, Credentials: credentials, CAFile: caFile, SplunkHome: d.SplunkHome, App: d.Settings.Splunk.App,
+		Refused: refused,
 	})
 }
 

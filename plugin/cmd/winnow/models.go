@@ -207,8 +207,11 @@ func (m *models) check(ctx context.Context) error {
 }
 
 // close waits for calls that nobody waits for any more, and books them.
-func (m *models) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeFor)
+func (m *models) close() error { return m.closeWithin(closeFor) }
+
+// closeWithin does so for as long as given at most. What has no answer then stays booked at its worst case.
+func (m *models) closeWithin(most time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	var wg sync.WaitGroup
 	errs := make([]error, len(m.callers))
@@ -219,7 +222,8 @@ func (m *models) close() error {
 	return errors.Join(append(errs, m.batching.close())...)
 }
 
-// closeFor is how long calls that are on their way may take at the end: splunkd kills what takes longer.
+// closeFor is how long calls that are on their way may take at the end of a command. The worker has
+// [worker] drain.
 const closeFor = 20 * time.Second
 
 // lazyProvider opens a provider when it is first asked, and again until that succeeds: a worker starts

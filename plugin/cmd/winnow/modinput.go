@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"os"
-	"slices"
 
 	"github.com/winnow-soc/winnow/plugin/splunk"
 )
@@ -32,7 +29,9 @@ func (g *globals) asModularInput(ctx context.Context, args []string) (handled bo
 			if err != nil {
 				return err
 			}
-			return g.work(ctx, d, false, splunkLog(g), &input{conf.SessionKey, conf.ServerURI, conf.ServerHost})
+			return g.work(ctx, d, false, splunkLog(g, d.Settings.Worker.Log), &input{
+				sessionKey: conf.SessionKey, serverURI: conf.ServerURI, serverHost: conf.ServerHost,
+			})
 		},
 	}
 	return true, in.Main(ctx, args, splunk.IO{Stdin: g.in, Stdout: g.out, Stderr: g.err})
@@ -47,42 +46,3 @@ func emptyInput(in any) bool {
 	info, err := f.Stat()
 	return err != nil || info.Mode()&os.ModeDevice != 0
 }
-
-// splunkLog writes log lines as splunkd wants them on standard error: the level first.
-func splunkLog(g *globals) *slog.Logger {
-	return slog.New(&levelHandler{log: splunk.NewLevelWriter(g.err)})
-}
-
-type levelHandler struct {
-	log   *splunk.LevelWriter
-	attrs []slog.Attr
-}
-
-func (h *levelHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-
-func (h *levelHandler) Handle(_ context.Context, r slog.Record) error {
-	text := r.Message
-	add := func(a slog.Attr) bool {
-		text += fmt.Sprintf(" %s=%q", a.Key, a.Value.String())
-		return true
-	}
-	for _, a := range h.attrs {
-		add(a)
-	}
-	r.Attrs(add)
-	switch {
-	case r.Level >= slog.LevelError:
-		h.log.Error("%s", text)
-	case r.Level >= slog.LevelWarn:
-		h.log.Warn("%s", text)
-	default:
-		h.log.Info("%s", text)
-	}
-	return nil
-}
-
-func (h *levelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &levelHandler{h.log, append(slices.Clip(h.attrs), attrs...)}
-}
-
-func (h *levelHandler) WithGroup(string) slog.Handler { return h }

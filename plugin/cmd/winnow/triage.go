@@ -374,7 +374,7 @@ func ifAny(n int, format string) string {
 	return fmt.Sprintf(format, n)
 }
 
-// lockWorker takes the lock of the state's one writer.
+// lockWorker takes the lock of the state's one writer, unless a worker has it.
 func lockWorker(d *state.Deployment) (*flock.Flock, error) {
 	l := flock.New(d.Path("worker.lock"), flock.SetPermissions(0o600))
 	ok, err := l.TryLock()
@@ -382,6 +382,9 @@ func lockWorker(d *state.Deployment) (*flock.Flock, error) {
 		return nil, fmt.Errorf("lock %s: %w", d.State, err)
 	}
 	if !ok {
+		if h, err := d.Holder(); err == nil {
+			return nil, fmt.Errorf("%w: %s", errWorkerRuns, plain(h.String()))
+		}
 		return nil, errWorkerRuns
 	}
 	return l, nil

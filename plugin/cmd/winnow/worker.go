@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
@@ -38,19 +35,11 @@ func workerCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return g.work(cmd.Context(), d, once, workerLog(g.err, g.quiet), nil)
+			return g.work(cmd.Context(), d, once, workerLog(g.err, d.Settings.Worker.Log, g.quiet), nil)
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "work off what waits and end; waits for another worker to end first")
 	return cmd
-}
-
-func workerLog(w io.Writer, quiet bool) *slog.Logger {
-	level := slog.LevelInfo
-	if quiet {
-		level = slog.LevelError
-	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 // input is what Splunk hands to the worker as modular input.
@@ -58,23 +47,32 @@ type input struct {
 	sessionKey winnow.Secret
 	serverURI  string
 	serverHost string
+
+	refused func() // splunkd does not accept the session key; nil: nobody wants to know
 }
 
-// work runs the worker under the state's lock.
+// work runs the worker under the state's lock. As modular input it also ends when splunkd has gone, and
+// when splunkd has ended its session.
 func (g *globals) work(ctx context.Context, d *state.Deployment, once bool, log *slog.Logger, in *input) (err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	if in != nil {
+		in.refused = g.sessionEnds(end)
+		defer watchParent(parentGone(), end)()
+	}
 	g.session = in
 	if err := d.Init(); err != nil {
 		return err
 	}
-	lock := flock.New(d.Path("worker.lock"), flock.SetPermissions(0o600))
-	if ok, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil || !ok {
-		return fmt.Errorf("wait for the worker's lock on %s: %w", d.State, err)
+	unlock, err := g.lockState(ctx, d, log)
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	defer func() { err = errors.Join(err, unlock()) }()
 	for {
 		err := g.workOnce(ctx, d, once, log, in)
 		if !errors.Is(err, triage.ErrChanged) {
-			return err
+			return errors.Join(err, g.whyEnded(ctx, log))
 		}
 		log.Info("the configuration has changed: the worker starts anew")
 		if d, err = g.open(); err != nil {
@@ -85,11 +83,13 @@ func (g *globals) work(ctx context.Context, d *state.Deployment, once bool, log 
 
 // workOnce runs a worker until it is done, told to end, or its configuration has changed.
 func (g *globals) workOnce(ctx context.Context, d *state.Deployment, once bool, log *slog.Logger, in *input) (err error) {
+	g.limitMemory(d.Settings.Worker.Memory)
+	drain := newDrain(ctx, d.Settings.Worker.Drain, g.now)
 	w, p, err := g.newWorker(ctx, d, log, in)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() { err = errors.Join(err, p.closeWithin(drain.left())) }()
 	log.Info("worker starts", "version", version(), "state", d.State, "run", d.Settings.Gate.Run.String(), "place", string(d.Settings.Gate.Place))
 	if once {
 		return w.Once(ctx)
