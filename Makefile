@@ -92,6 +92,11 @@ cover: needs ## print statement coverage; fails below 80 %
 	$(GO) test -short -coverpkg=./... -coverprofile=build/coverage.out ./... >build/coverage.log || { cat build/coverage.log; exit 1; }
 	@.ci/cover build/coverage.out 80
 
+# WINNOW_CHAOS_SEED=N has everything happen again; the seed of a run is its first line.
+.PHONY: chaos
+chaos: needs ## kill the programs at random points, WINNOW_CHAOS_ROUNDS (3000) times; what was promised must hold
+	WINNOW_CHAOS_ROUNDS="$${WINNOW_CHAOS_ROUNDS:-3000}" $(GO) test -v -run 'TestChaos$$' -count=1 -timeout 120m ./plugin/chaos
+
 .PHONY: bench
 bench: needs ## measure the alert action; figures in build/bench
 	@mkdir -p build/bench

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/stash"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
@@ -41,7 +42,10 @@ func (w *noteWriter) add(n note) error {
 		err = w.create()
 	}
 	if err == nil {
-		err = errors.Join(w.frames.frame(frameNote, text), w.frames.out.Flush(), w.file.Sync())
+		err = errors.Join(w.frames.frame(frameNote, text), w.frames.out.Flush())
+		crash.Point("note.before-fsync")
+		err = errors.Join(err, w.file.Sync())
+		crash.Point("note.after-fsync")
 	}
 	if err != nil {
 		return fmt.Errorf("note notables: %w", err)

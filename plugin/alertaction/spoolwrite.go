@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
 
@@ -44,6 +45,7 @@ func createRecord(dir string, h Header, size int) (*Writer, error) {
 	w.frames, w.err = newFrameWriter(f, size)
 	w.decide.out = w.frames
 	w.frame(frameHeader, h.appendJSON(nil))
+	crash.Point("spool.created")
 	return w, nil
 }
 
@@ -108,9 +110,11 @@ func (w *Writer) Commit(t Trailer) error {
 	if w.err == nil {
 		w.err = w.frames.end()
 	}
+	crash.Point("spool.before-fsync")
 	if w.err == nil {
 		w.err = w.file.Sync()
 	}
+	crash.Point("spool.after-fsync")
 	w.keep(w.file.Close())
 	from, name := w.file.Name(), fileName(w.header.ID, w.header.Kind)
 	if w.err == nil {
@@ -120,9 +124,11 @@ func (w *Writer) Commit(t Trailer) error {
 		_ = os.Remove(from)
 		return fmt.Errorf("store record %s: %w", name, w.err)
 	}
+	crash.Point("spool.after-rename")
 	if err := w.sync(w.dir); err != nil {
 		return w.takeBack(name, err)
 	}
+	crash.Point("spool.after-folder-fsync")
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/crash"
 )
 
 // store takes the alert from its results file to the spool and returns the exit code. The order
@@ -35,6 +36,7 @@ func (a *action) store() int {
 		return a.notStored(in, err, notes)
 	}
 	a.report(got, notes)
+	crash.Point("action.stored")
 	return ExitStored
 }
 

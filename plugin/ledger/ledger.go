@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver named "sqlite"
+
+	"github.com/winnow-soc/winnow/plugin/crash"
 )
 
 // Ledger is the open file. Safe for concurrent use: transactions run one at a time over one
@@ -190,10 +192,12 @@ func (l *Ledger) transact(ctx context.Context, begin string, f func(*Tx) error) 
 	if err := f(&Tx{ctx: ctx, l: l}); err != nil {
 		return err
 	}
+	crash.Point("ledger.before-commit")
 	if _, err := l.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return fmt.Errorf("ledger: commit: %w", err)
 	}
 	done = true
+	crash.Point("ledger.after-commit")
 	return nil
 }
 

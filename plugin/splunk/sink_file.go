@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -119,13 +120,16 @@ func (s *FileSink) append(key string, line []byte) (err error) {
 		if err := endLine(f); err != nil {
 			return err
 		}
+		crash.Point("file.before-write")
 		if _, err := f.Write(line); err != nil {
 			return err
 		}
 		s.seen.add(key)
 	}
 	s.unsynced = true
+	crash.Point("file.before-fsync")
 	err = s.fsync(f)
+	crash.Point("file.after-fsync")
 	s.unsynced = err != nil
 	return err
 }
@@ -160,6 +164,8 @@ func (s *FileSink) rotate(next int64) error {
 	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+next <= s.opts.MaxSize {
 		return nil
 	}
+	crash.Point("file.before-rename")
+	defer crash.Point("file.after-rename")
 	for i := s.opts.Keep - 1; i >= 0; i-- {
 		err := os.Rename(s.numbered(i), s.numbered(i+1))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

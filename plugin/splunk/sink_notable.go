@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/stash"
 )
@@ -89,15 +90,20 @@ func (s *NotableSink) hand(name string, data []byte) error {
 	if err := os.Rename(staged, filepath.Join(s.opts.Spool, name)); err != nil {
 		return err
 	}
+	crash.Point("notable.after-rename")
+	defer crash.Point("notable.after-folder-fsync")
 	return errors.Join(syncDir(s.opts.Spool), syncDir(s.opts.Staging))
 }
 
 // stage makes the file, and notes the intent only once the file is whole and on disk.
 func stage(staged, intent string, data []byte) error {
+	crash.Point("notable.before-stage")
 	if err := writeSynced(staged, data); err != nil {
 		_ = os.Remove(staged) // a part of it is worth nothing, and takes room on a full disk
 		return err
 	}
+	crash.Point("notable.staged")
+	defer crash.Point("notable.noted")
 	return writeSynced(intent, nil)
 }
 

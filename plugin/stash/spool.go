@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/winnow-soc/winnow/plugin/crash"
 )
 
 // Spool is the folder that splunkd reads stash files from, and deletes them.
@@ -79,9 +81,11 @@ func (s Spool) stage(data []byte) (string, error) {
 		return "", err
 	}
 	_, err = file.Write(data)
+	crash.Point("stash.before-fsync")
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(file.Name()))
 	}
+	crash.Point("stash.after-fsync")
 	return file.Name(), nil
 }
 
@@ -91,12 +95,14 @@ func (t *Staged) Move() error {
 	if err := os.Rename(t.Path, t.to); err != nil {
 		return fmt.Errorf("write stash file: %w", err)
 	}
+	crash.Point("stash.after-rename")
 	syncDir := t.spool.sync
 	if syncDir == nil {
 		syncDir = syncFolder
 	}
 	err := syncDir(t.spool.Dir)
 	if err == nil {
+		crash.Point("stash.after-folder-fsync")
 		return nil
 	}
 	if os.Rename(t.to, t.Path) != nil {

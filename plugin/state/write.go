@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/winnow-soc/winnow/plugin/crash"
 )
 
 // WriteFile writes a file so that a reader, also after a crash, finds the old content or the new,
@@ -23,10 +25,12 @@ func WriteFile(path string, data []byte) error {
 // Publish moves a temporary file of the same file system to path and returns once both its content
 // and its name would survive a crash. It closes f in any case, and removes it when it fails.
 func Publish(f *os.File, path string) error {
+	crash.Point("state.before-fsync")
 	if err := f.Sync(); err != nil {
 		discard(f)
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	crash.Point("state.after-fsync")
 	if err := f.Close(); err != nil {
 		discard(f)
 		return fmt.Errorf("write %s: %w", path, err)
@@ -35,6 +39,8 @@ func Publish(f *os.File, path string) error {
 		discard(f)
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	crash.Point("state.after-rename")
+	defer crash.Point("state.after-folder-fsync")
 	return SyncFolder(filepath.Dir(path))
 }
 

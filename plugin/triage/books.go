@@ -8,6 +8,7 @@ import (
 
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -25,6 +26,7 @@ type Books struct {
 
 // Reserve books the worst case of one attempt, durably.
 func (b *Books) Reserve(ctx context.Context, c llm.Charge) (llm.Booking, error) {
+	crash.Point("model.before-reserve")
 	n, err := b.Ledger.Reserve(ctx, ledger.Charge{
 		AlertID: c.AlertID, Search: c.Search, Team: c.Team, Task: string(c.Task), Agent: c.Agent,
 		Model: c.Model, Source: c.Source, Prompt: c.Prompt, Attempt: c.Attempt, Replay: b.Replay,
@@ -36,11 +38,14 @@ func (b *Books) Reserve(ctx context.Context, c llm.Charge) (llm.Booking, error) 
 	if err != nil {
 		return 0, fmt.Errorf("book a call to %s: %w", c.Model, err)
 	}
+	crash.Point("model.reserved")
 	return llm.Booking(n), nil
 }
 
 // Settle replaces the reserve by what the attempt cost.
 func (b *Books) Settle(ctx context.Context, n llm.Booking, s llm.Settlement) error {
+	crash.Point("model.replied")
+	defer crash.Point("model.settled")
 	states := map[llm.SettlementState]ledger.CallState{
 		llm.Settled: ledger.CallSettled, llm.Released: ledger.CallReleased, llm.Unsettled: ledger.CallUnsettled,
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -59,6 +60,8 @@ func (w *Worker) importRecord(ctx context.Context, entry alertaction.Entry) erro
 	if damaged != nil || entry.Kind == alertaction.KindQuarantine {
 		return w.setAside(rec)
 	}
+	crash.Point("import.before-remove")
+	defer crash.Point("import.after-remove")
 	return rec.Remove()
 }
 
@@ -120,6 +123,8 @@ func (w *Worker) importRows(ctx context.Context, id string, rec *alertaction.Rec
 
 // setAside keeps the files of a damaged record for people to look at.
 func (w *Worker) setAside(rec *alertaction.Record) error {
+	crash.Point("import.before-aside")
+	defer crash.Point("import.after-aside")
 	for _, path := range rec.Files() {
 		if err := os.Rename(path, filepath.Join(w.State.Path("spool/bad"), filepath.Base(path))); err != nil {
 			return fmt.Errorf("set aside: %w", err)

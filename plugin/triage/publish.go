@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/winnow-soc/winnow/cache"
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -31,9 +32,11 @@ func (w *Worker) Publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("publish cached verdicts: %w", err)
 	}
+	crash.Point("publish.before-snapshot")
 	if err := cache.WriteSnapshot(w.State.Path("cache.snapshot"), e.Generation, all(entries)); err != nil {
 		return fmt.Errorf("publish cached verdicts: %w", err)
 	}
+	crash.Point("publish.after-snapshot")
 	w.published, w.dirty = e.Now(), false
 	return w.State.Beat(e.Now())
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/queue"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -283,6 +284,8 @@ func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
 	}
 	for _, s := range w.Sinks {
 		if s.Name() == d.Sink {
+			crash.Point("sink.before-deliver")
+			defer crash.Point("sink.acknowledged")
 			return s.Deliver(ctx, d)
 		}
 	}

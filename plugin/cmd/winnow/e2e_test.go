@@ -9,6 +9,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/packaging/demo"
+	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
 )
@@ -19,6 +20,7 @@ func TestEndToEnd(t *testing.T) {
 		t.Skip("starts hundreds of processes")
 	}
 	programs := buildPrograms(t)
+	noPoints(t, programs)
 	for _, c := range []struct {
 		name string
 		run  func(t *testing.T, programs string)
@@ -34,6 +36,24 @@ func TestEndToEnd(t *testing.T) {
 			t.Parallel()
 			c.run(t, programs)
 		})
+	}
+}
+
+// noPoints checks that programs built as for a release cannot be told where to die.
+func noPoints(t *testing.T, programs string) {
+	t.Helper()
+	entries, err := os.ReadDir(programs)
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("%d programs, error %v", len(entries), err)
+	}
+	for _, entry := range entries {
+		program, err := os.ReadFile(filepath.Join(programs, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := crash.In(program); len(found) > 0 {
+			t.Errorf("%s holds %v", entry.Name(), found)
+		}
 	}
 }
 

@@ -1,0 +1,378 @@
+package chaos
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
+)
+
+// stats are the figures of a run. Safe for concurrent use.
+type stats struct {
+	mu         sync.Mutex
+	rounds     int            // programs that were started with a point to die at
+	kills      map[string]int // that died there, by point
+	rows       int            // accepted
+	maybe      int            // rows of actions that died, which the ledger has
+	closed     int
+	duplicates map[string]int // notables and events beyond the first of one key
+	people     int            // notables that a person set something in
+	spent      winnow.NanoUSD
+	billed     winnow.NanoUSD
+	calls      int
+	worlds     int
+}
+
+func newStats() *stats { return &stats{kills: map[string]int{}, duplicates: map[string]int{}} }
+
+const anyInstant = "(any instant)"
+
+func (s *stats) child(c child, at string) {
+	if at == "" {
+		return
+	}
+	name, _, _ := strings.Cut(at, ":")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rounds++
+	if c.killed {
+		s.kills[name]++
+	}
+}
+
+func (s *stats) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	total := 0
+	for _, n := range s.kills {
+		total += n
+	}
+	fmt.Fprintf(&b, "%d rounds in %d worlds, %d kills; %d rows accepted (%d closed), %d more of actions that died; ",
+		s.rounds, s.worlds, total, s.rows, s.closed, s.maybe)
+	fmt.Fprintf(&b, "duplicates seen: %d notables of the worker, %d of actions that died or whose record was damaged, %d events; ",
+		s.duplicates["worker"], s.duplicates["action"], s.duplicates["event"])
+	fmt.Fprintf(&b, "%d notables changed by a person; %d calls billed %s, booked %s\n", s.people, s.calls, s.billed, s.spent)
+	for _, name := range slices.Sorted(maps.Keys(s.kills)) {
+		fmt.Fprintf(&b, "  %5d  %s\n", s.kills[name], name)
+	}
+	return b.String()
+}
+
+// work runs the worker until nothing is left to do, or it dies.
+func (w *world) work(at string) child {
+	c := w.run(w.exec(crash.Worker, at, "worker", "--once", "--quiet"), nil, 0)
+	if !c.killed && c.code != 0 {
+		w.t.Errorf("winnow worker --once ended with %d: %s", c.code, c.stderr)
+	}
+	w.stats.child(c, at)
+	return c
+}
+
+// drainTime is how long it may take until everything is worked off: back-off is a second at most.
+const drainTime = time.Minute
+
+// drain works everything off, while splunkd reads what was written for it.
+func (w *world) drain() {
+	w.t.Helper()
+	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		w.timeIsUp()
+		_, err := w.Ingest()
+		w.ok(err)
+		if c := w.work(""); c.killed {
+			w.t.Fatalf("the worker hangs: %s", c.stderr)
+		}
+		waiting, failed, queued := w.left()
+		if failed > 0 {
+			w.t.Fatalf("%d deliveries were given up", failed)
+		}
+		if waiting+queued == 0 {
+			_, err := w.Ingest()
+			w.ok(err)
+			return
+		}
+	}
+	waiting, _, queued := w.left()
+	w.t.Errorf("not drained: %d deliveries wait, %d alerts are queued: %v", waiting, queued, w.failures())
+}
+
+// failures counts why deliveries wait.
+func (w *world) failures() map[string]int {
+	w.t.Helper()
+	out := map[string]int{}
+	w.view(func(tx *ledger.Tx) error {
+		ids, err := tx.IDs()
+		for _, id := range ids {
+			all, err := tx.Deliveries(id)
+			if err != nil {
+				return err
+			}
+			for _, d := range all {
+				if d.Done.IsZero() {
+					out[fmt.Sprintf("%s %s: %s", d.Sink, d.Kind, d.Error)]++
+				}
+			}
+		}
+		return err
+	})
+	return out
+}
+
+func (w *world) left() (waiting, failed, queued int) {
+	w.t.Helper()
+	w.view(func(tx *ledger.Tx) (err error) {
+		if waiting, failed, err = tx.OutboxCounts(); err != nil {
+			return err
+		}
+		return tx.Tallies(func(y ledger.Tally) {
+			if y.State == winnow.StateQueued {
+				queued += y.Alerts
+			}
+		})
+	})
+	return waiting, failed, queued
+}
+
+func (w *world) view(f func(*ledger.Tx) error) {
+	w.t.Helper()
+	l, err := ledger.OpenReadOnly(context.Background(), w.state("ledger.db"))
+	w.ok(err)
+	defer func() { _ = l.Close() }()
+	w.ok(l.View(context.Background(), f))
+}
+
+// check drains and holds everything against the promises.
+func (w *world) check() {
+	w.t.Helper()
+	w.drain()
+	records := w.records()
+	w.checkRows(records)
+	w.checkNotables(records)
+	w.checkPeople()
+	w.checkEvents(records)
+	w.checkSpend()
+	files, err := filepath.Glob(w.state("spool", "*.*"))
+	w.ok(err)
+	for _, path := range files {
+		if ext := filepath.Ext(path); ext != ".decisions" && ext != ".noted" { // of an intake that is gone: swept in time
+			w.t.Errorf("the spool still holds %s", path)
+		}
+	}
+	w.stats.mu.Lock()
+	w.stats.worlds++
+	w.stats.mu.Unlock()
+}
+
+// records returns the current record of each row, by sid and rid.
+func (w *world) records() map[string]winnow.Record {
+	w.t.Helper()
+	out := map[string]winnow.Record{}
+	w.view(func(tx *ledger.Tx) error {
+		ids, err := tx.IDs()
+		for _, id := range ids {
+			rec, err := tx.Record(id)
+			if err != nil {
+				return err
+			}
+			key := rec.SID + "/" + rec.RID
+			if before, twice := out[key]; twice && rec.SID != "" {
+				w.t.Errorf("%s has two records: %s and %s", key, before.ID, rec.ID)
+			}
+			out[key] = rec
+		}
+		return err
+	})
+	return out
+}
+
+var outcomes = []winnow.State{winnow.StateClosed, winnow.StateEscalated, winnow.StateInReview, winnow.StateLeft}
+
+// checkRows: every accepted row has one outcome, and only what may be closed is closed. Of an action that
+// died either all rows are there or none.
+func (w *world) checkRows(records map[string]winnow.Record) {
+	w.t.Helper()
+	accepted, maybe, closed := 0, 0, 0
+	for _, a := range w.fired {
+		found := 0
+		for row := range a.Rows {
+			rec, ok := records[a.SID+"/"+strconv.Itoa(row)]
+			if !ok {
+				continue
+			}
+			found++
+			if !slices.Contains(outcomes, rec.Outcome.State) {
+				w.t.Errorf("%s/%d has the outcome %q", a.SID, row, rec.Outcome.State)
+			}
+			if rec.Outcome.State == winnow.StateClosed {
+				closed++
+				if !closable(a.signature(row)) {
+					w.t.Errorf("%s/%d (%s) is closed by %s: %s", a.SID, row, a.signature(row), rec.Outcome.Actor, rec.Outcome.Reason)
+				}
+			}
+		}
+		switch {
+		case found == len(a.Rows) && a.accepted:
+			accepted += found
+		case a.accepted:
+			w.t.Errorf("%s: lost, %d of %d rows are in the ledger", a.SID, found, len(a.Rows))
+		case found != 0 && found != len(a.Rows):
+			w.t.Errorf("%s: the action died, and %d of %d rows are in the ledger", a.SID, found, len(a.Rows))
+		default:
+			maybe += found
+		}
+	}
+	w.stats.mu.Lock()
+	defer w.stats.mu.Unlock()
+	w.stats.rows += accepted
+	w.stats.maybe += maybe
+	w.stats.closed += closed
+}
+
+// checkNotables: where winnow owns them, each row that survives has one notable per winnow_id, of a delivery
+// that the ledger posted or of an action that failed open, and where it does not own them it writes none.
+func (w *world) checkNotables(records map[string]winnow.Record) {
+	w.t.Helper()
+	byRow := map[string][]splunktest.Notable{}
+	for _, n := range w.Notables() {
+		key := strings.Join(n.Fields["orig_sid"], " ") + "/" + strings.Join(n.Fields["orig_rid"], " ")
+		byRow[key] = append(byRow[key], n)
+	}
+	for _, a := range w.fired {
+		for row := range a.Rows {
+			key := a.SID + "/" + strconv.Itoa(row)
+			rec, known := records[key]
+			found := byRow[key]
+			delete(byRow, key)
+			switch {
+			case a.SearchName == besideSearch && len(found) != 1:
+				w.t.Errorf("%s has %d notables, Enterprise Security wrote one", key, len(found))
+			case a.SearchName == ownerSearch && known:
+				w.checkOwned(a, key, rec, found)
+			}
+		}
+	}
+	for key, n := range byRow { // what is left tells of records, not of rows
+		if rec, ok := records[key]; !ok || rec.Proposal.Reason != winnow.ReasonRecordUnread || len(n) != 1 {
+			w.t.Errorf("%d notables of %s, which was never fired", len(n), key)
+		}
+	}
+}
+
+func (w *world) checkOwned(a *alert, key string, rec winnow.Record, found []splunktest.Notable) {
+	w.t.Helper()
+	ids := map[string]int{}
+	for _, n := range found {
+		id := strings.Join(n.Fields["winnow_id"], " ")
+		if !strings.HasPrefix(id, rec.ID) {
+			w.t.Errorf("%s: a notable says winnow_id %q, its alert is %s", key, id, rec.ID)
+		}
+		ids[id]++
+	}
+	if len(ids) > 1 || len(ids) == 0 && rec.Outcome.State != winnow.StateClosed && (a.accepted || rec.Outcome.State != winnow.StateQueued) {
+		w.t.Errorf("%s is %s and has %d notables after dedup, of %d", key, rec.Outcome.State, len(ids), len(found))
+	}
+	for _, n := range ids {
+		if n < 2 {
+			continue
+		}
+		who := "worker"
+		if !a.accepted || a.damaged {
+			who = "action" // it had written one, and died before it could say so, or what it said is lost
+		} else {
+			w.t.Errorf("%s has %d notables", key, n)
+		}
+		w.stats.mu.Lock()
+		w.stats.duplicates[who] += n - 1
+		w.stats.mu.Unlock()
+	}
+}
+
+// checkPeople: what a person set last stands.
+func (w *world) checkPeople() {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, c := range w.people {
+		n, ok := w.Notable(id)
+		if !ok || n.Owner() != c.Owner || n.Status() != c.Status {
+			w.t.Errorf("%s: %s set owner %s and status %s, it has %s and %s: %+v", id, person, c.Owner, c.Status, n.Owner(), n.Status(), n.Reviews)
+		}
+	}
+	w.stats.mu.Lock()
+	w.stats.people += len(w.people)
+	w.stats.mu.Unlock()
+}
+
+// checkEvents: every outcome was told, the current one last.
+func (w *world) checkEvents(records map[string]winnow.Record) {
+	w.t.Helper()
+	last, seen := map[string]winnow.Record{}, map[string]bool{}
+	f, err := os.Open(w.state("outcomes.ndjson"))
+	if errors.Is(err, fs.ErrNotExist) && len(records) == 0 {
+		return
+	}
+	w.ok(err)
+	defer func() { _ = f.Close() }()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		var e struct {
+			Key string `json:"event_key"`
+			winnow.Record
+		}
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue // cut off by a kill: it is written again
+		}
+		if seen[e.Key] {
+			w.stats.mu.Lock()
+			w.stats.duplicates["event"]++
+			w.stats.mu.Unlock()
+			continue
+		}
+		seen[e.Key] = true
+		last[e.ID] = e.Record
+	}
+	w.ok(lines.Err())
+	for key, rec := range records {
+		if last[rec.ID].Outcome != rec.Outcome {
+			w.t.Errorf("%s: the last event says %+v, the ledger %+v", key, last[rec.ID].Outcome, rec.Outcome)
+		}
+	}
+}
+
+// checkSpend: what is booked covers what was billed.
+func (w *world) checkSpend() {
+	w.t.Helper()
+	var booked winnow.NanoUSD
+	w.view(func(tx *ledger.Tx) error {
+		all, err := tx.Spendings()
+		for _, s := range all {
+			booked += s.Booked
+		}
+		return err
+	})
+	billed, calls := w.models.Billed()
+	if booked < billed {
+		w.t.Errorf("booked %s, billed %s for %d calls", booked, billed, calls)
+	}
+	w.stats.mu.Lock()
+	defer w.stats.mu.Unlock()
+	w.stats.spent += booked
+	w.stats.billed += billed
+	w.stats.calls += calls
+}

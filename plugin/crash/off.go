@@ -1,0 +1,6 @@
+//go:build !winnow_crash
+
+package crash
+
+// Point does nothing.
+func Point(string) {}
