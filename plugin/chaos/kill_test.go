@@ -233,9 +233,12 @@ func (w *world) anyPoint(in crash.Program) string {
 		if p.In != in {
 			continue
 		}
-		n := 1 + w.intN(4)
-		if w.intN(3) == 0 {
+		n := 1
+		switch w.intN(6) {
+		case 0:
 			n = 1 + w.intN(60)
+		case 1, 2:
+			n = 1 + w.intN(4)
 		}
 		return fmt.Sprintf("%s:%d", p.Name, n)
 	}
