@@ -134,10 +134,16 @@ func (w *world) heartbeat(alive bool) {
 	w.ok(os.Chtimes(path, at, at))
 }
 
-// look has a person take a notable and set its status.
+// look has a person take a notable and change its status. What Splunk keeps of a change is the whole state
+// after it: who saves what already stands has changed nothing that anybody could tell.
 func (w *world) look(id string) {
+	n, _ := w.Notable(id)
 	w.mu.Lock()
-	c := splunktest.Change{Owner: person, Status: []string{"2", "3"}[w.rand.IntN(2)], Comment: "I look at it."}
+	status := ""
+	for status == "" || status == n.Status() || status == w.people[id].Status {
+		status = []string{"2", "3", "4"}[w.rand.IntN(3)]
+	}
+	c := splunktest.Change{Owner: person, Status: status, Comment: "I look at it."}
 	w.people[id] = c
 	w.mu.Unlock()
 	if err := w.Review(person, id, c); err != nil {
