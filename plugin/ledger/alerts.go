@@ -91,10 +91,11 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 	if err := t.addEntities(a); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, notable,
+	t.counted(tallyOf(a.SearchName, micro(a.Received), &r), amount{1, r.Cost.MicroUSD, int64(len(body))})
+	return t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, bytes, bare, notable,
  seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice)
- VALUES (?,?,?,?,?,?,?,?,?,?,?, 1,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		a.ID, a.Key.Host, a.Key.SID, a.Key.RID, a.Key.MAC, a.SearchName, micro(a.Received), a.Severity, e.Key[:], body, e.Notable,
+ VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?, 1,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		a.ID, a.Key.Host, a.Key.SID, a.Key.RID, a.Key.MAC, a.SearchName, micro(a.Received), a.Severity, e.Key[:], body, len(body), e.Notable,
 		record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
 		r.Proposal.Rule, r.Cost.MicroUSD, e.Derived, e.Joined, e.Advice)
 }
@@ -102,12 +103,12 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 // Change makes r the current record of an alert and moves the one before into its history.
 // The links replace what Add or an earlier Change said.
 func (t *Tx) Change(r winnow.Record, links Links) (seq int64, err error) {
-	found, err := t.get("SELECT seq FROM alerts WHERE id = ?", []any{r.ID}, &seq)
+	seq, err = t.Seq(r.ID)
 	if err != nil {
 		return 0, err
 	}
-	if !found {
-		return 0, fmt.Errorf("%w: %s", ErrNotFound, r.ID)
+	if err := t.recount(r.ID, &r); err != nil {
+		return 0, err
 	}
 	if err := t.exec("INSERT INTO history (id, seq, record) SELECT id, seq, record FROM alerts WHERE id = ?", r.ID); err != nil {
 		return 0, err

@@ -231,6 +231,7 @@ func (t *Tx) reserve(r *reserve) error {
 	if err != nil {
 		return err
 	}
+	t.countedCall(callGroup{c.Model, c.Task, c.Agent, CallReserved, c.Replay}, callAmount{attempts: 1, unpriced: one(c.Unpriced), booked: booked})
 	if err := t.spend(dayOf(micro(c.At)), booked); err != nil {
 		return err
 	}
@@ -305,12 +306,16 @@ func dayOf(us int64) int64 { return us - us%microDay }
 // settle writes one settlement. It returns the alert whose booked cost has changed, if one has.
 func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 	var id string
-	var before winnow.NanoUSD
 	var at int64
-	found, err := t.get("SELECT alert, booked, at FROM calls WHERE n = ? AND state IN ('reserved', 'unsettled')", []any{n}, &id, &before, &at)
+	var g callGroup
+	was := callAmount{attempts: 1}
+	found, err := t.get(`SELECT alert, at, model, task, agent, state, replay, unpriced, input, output, booked
+ FROM calls WHERE n = ? AND state IN ('reserved', 'unsettled')`, []any{n},
+		&id, &at, &g.model, &g.task, &g.agent, &g.state, &g.replay, &was.unpriced, &was.input, &was.output, &was.booked)
 	if err != nil || !found {
 		return "", err // settled already, or past retention
 	}
+	before := was.booked
 	booked := before
 	switch s.State {
 	case CallSettled:
@@ -320,6 +325,9 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 	case CallReserved, CallUnsettled: // stays booked, at what was told where that is more
 		booked = max(booked, bookable(s.Price))
 	}
+	t.countedCall(g, was.times(-1))
+	g.state = s.State
+	t.countedCall(g, callAmount{1, was.unpriced, max(s.InputTokens, 0), max(s.OutputTokens, 0), booked})
 	err = t.exec(`UPDATE calls SET booked=?, state=?, reason=?, input=?, cached=?, cache_write=?, output=?, answered=?, tier=?, took=? WHERE n=?`,
 		booked, s.State, s.Reason, max(s.InputTokens, 0), max(s.CachedTokens, 0), max(s.CacheWriteTokens, 0), max(s.OutputTokens, 0),
 		s.Model, s.Tier, s.Took.Microseconds(), n)
@@ -331,5 +339,13 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 
 // abandon marks the reserves of a worker that died: nobody knows whether those calls were billed.
 func (t *Tx) abandon() error {
+	err := t.eachCallGroup("state = 'reserved'", nil, func(g callGroup, a callAmount) {
+		t.countedCall(g, a.times(-1))
+		g.state = CallUnsettled
+		t.countedCall(g, a)
+	})
+	if err != nil {
+		return err
+	}
 	return t.exec("UPDATE calls SET state = 'unsettled', reason = 'worker_died' WHERE state = 'reserved'")
 }

@@ -103,6 +103,9 @@ func (t *Tx) rebook(id string, queued bool) error {
 	if err != nil {
 		return err
 	}
+	if err := t.recount(id, &r); err != nil {
+		return err
+	}
 	return t.exec("UPDATE alerts SET record = ?, cost = ? WHERE id = ?", body, cost.MicroUSD, id)
 }
 
@@ -118,8 +121,11 @@ type Spending struct {
 
 // Spendings returns what was booked for the alerts that the ledger still holds, and for replays.
 func (t *Tx) Spendings() (out []Spending, err error) {
-	err = t.each(`SELECT model, task, agent, state, replay, count(*), sum(unpriced), sum(input), sum(output), sum(booked)
- FROM calls GROUP BY model, task, agent, state, replay ORDER BY sum(booked) DESC, model, task, agent, state, replay`, nil,
+	if err := t.keepCounts(); err != nil {
+		return nil, err
+	}
+	err = t.each(`SELECT model, task, agent, state, replay, attempts, unpriced, input, output, booked
+ FROM call_tallies ORDER BY booked DESC, model, task, agent, state, replay`, nil,
 		func(scan func(...any) error) error {
 			var s Spending
 			err := scan(&s.Model, &s.Task, &s.Agent, &s.State, &s.Replay, &s.Attempts, &s.Unpriced, &s.Input, &s.Output, &s.Booked)

@@ -52,6 +52,9 @@ func scanJudged(scan func(...any) error) (Judged, error) {
 
 // Count returns how many alerts the ledger holds.
 func (t *Tx) Count() (n int, err error) {
-	_, err = t.get("SELECT count(*) FROM alerts", nil, &n)
+	if err := t.keepCounts(); err != nil {
+		return 0, err
+	}
+	_, err = t.get("SELECT coalesce(sum(alerts), 0) FROM tallies", nil, &n)
 	return n, err
 }

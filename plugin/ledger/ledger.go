@@ -148,6 +148,8 @@ func (l *Ledger) Check(ctx context.Context) error {
 type Tx struct {
 	ctx context.Context //nolint:containedctx // a Tx lives no longer than the call that made it
 	l   *Ledger
+
+	counts counts // not yet in the tables of tallies
 }
 
 // Context returns the context of the transaction.
@@ -164,7 +166,10 @@ func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
 		if undo, err = t.settleWaiting(); err != nil {
 			return err
 		}
-		return f(t)
+		if err := f(t); err != nil {
+			return err
+		}
+		return t.keepCounts()
 	})
 	if err != nil && undo != nil {
 		undo()

@@ -17,6 +17,9 @@ func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
 		if err := t.rememberDrop(id); err != nil {
 			return 0, err
 		}
+		if err := t.leaveCounts(id); err != nil {
+			return 0, err
+		}
 		for _, query := range []string{
 			"DELETE FROM history WHERE id = ?", "DELETE FROM reviews WHERE id = ?", "DELETE FROM outbox WHERE id = ?",
 			"DELETE FROM cases WHERE id = ?", "DELETE FROM calls WHERE alert = ?", "DELETE FROM answers WHERE id = ?", "DELETE FROM recalled WHERE id = ?", "DELETE FROM alerts WHERE id = ?",
@@ -53,3 +56,11 @@ func (t *Tx) rememberDrop(id string) error {
 
 // microDay is a day in the file's unit.
 const microDay = int64(24 * time.Hour / time.Microsecond)
+
+// leaveCounts takes an alert and its calls out of the tallies.
+func (t *Tx) leaveCounts(id string) error {
+	if err := t.recount(id, nil); err != nil {
+		return err
+	}
+	return t.eachCallGroup("alert = ?", []any{id}, func(g callGroup, a callAmount) { t.countedCall(g, a.times(-1)) })
+}

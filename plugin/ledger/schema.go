@@ -223,6 +223,136 @@ CREATE TABLE answers (                     -- what models said, to decide again
   PRIMARY KEY (id, seq)
 ) WITHOUT ROWID;
 `,
+	`
+-- A row of a table WITHOUT ROWID that is longer than a quarter of a page takes pages of its own: these
+-- tables have long rows.
+CREATE TABLE alerts_new (
+  id          TEXT PRIMARY KEY,
+  host        TEXT NOT NULL,
+  sid         TEXT NOT NULL,
+  rid         TEXT NOT NULL,
+  mac         TEXT NOT NULL,
+  search_name TEXT NOT NULL,
+  received    INTEGER NOT NULL,
+  severity    INTEGER NOT NULL,
+  key         BLOB NOT NULL,
+  alert       BLOB NOT NULL,               -- JSON, see storedAlert; without its fields when bare
+  bytes       INTEGER NOT NULL,            -- length of alert as it was received
+  bare        INTEGER NOT NULL,            -- 1: its fields are past retention
+  notable     INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
+  record      BLOB NOT NULL,
+  state       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  proposal    TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  would       TEXT NOT NULL,
+  rule        TEXT NOT NULL,
+  cost        INTEGER NOT NULL,
+  derived     TEXT NOT NULL,
+  joined      TEXT NOT NULL,
+  advice      BLOB
+);
+INSERT INTO alerts_new SELECT id, host, sid, rid, mac, search_name, received, severity, key, alert, length(alert), 0, notable,
+ seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice FROM alerts ORDER BY id;
+DROP TABLE alerts;
+ALTER TABLE alerts_new RENAME TO alerts;
+CREATE INDEX alerts_search ON alerts (search_name, state);
+CREATE UNIQUE INDEX alerts_natural ON alerts (sid, rid, host, mac);
+CREATE INDEX alerts_key ON alerts (key) WHERE state IN ('in_review', 'escalated');
+CREATE INDEX alerts_derived ON alerts (derived) WHERE derived <> '';
+CREATE INDEX alerts_received ON alerts (received);
+CREATE INDEX alerts_rule ON alerts (rule, id) WHERE source = 'rule';
+CREATE INDEX alerts_full ON alerts (received) WHERE bare = 0 AND source = 'rule' AND state = 'closed';
+
+CREATE TABLE history_new (
+  id     TEXT NOT NULL,
+  seq    INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY (id, seq)
+);
+INSERT INTO history_new SELECT id, seq, record FROM history ORDER BY id, seq;
+DROP TABLE history;
+ALTER TABLE history_new RENAME TO history;
+
+CREATE TABLE outbox_new (
+  key        TEXT PRIMARY KEY,
+  id         TEXT NOT NULL,
+  sink       TEXT NOT NULL,
+  kind       TEXT NOT NULL,
+  body       BLOB NOT NULL,
+  attempts   INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  done       INTEGER NOT NULL,
+  error      TEXT NOT NULL
+);
+INSERT INTO outbox_new SELECT key, id, sink, kind, body, attempts, not_before, done, error FROM outbox ORDER BY key;
+DROP TABLE outbox;
+ALTER TABLE outbox_new RENAME TO outbox;
+CREATE INDEX outbox_due ON outbox (not_before) WHERE done = 0;
+CREATE INDEX outbox_id ON outbox (id);
+
+CREATE TABLE answers_new (
+  id       TEXT NOT NULL,
+  seq      INTEGER NOT NULL,
+  deflated INTEGER NOT NULL,
+  body     BLOB NOT NULL,
+  PRIMARY KEY (id, seq)
+);
+INSERT INTO answers_new SELECT id, seq, deflated, body FROM answers ORDER BY id, seq;
+DROP TABLE answers;
+ALTER TABLE answers_new RENAME TO answers;
+
+CREATE TABLE tallies (                     -- what the alerts of the ledger add up to: see rollup.go
+  search_name TEXT NOT NULL,
+  rule        TEXT NOT NULL,
+  proposal    TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  would       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  alerts      INTEGER NOT NULL,
+  cost        INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  PRIMARY KEY (search_name, rule, proposal, source, state, would, reason)
+) WITHOUT ROWID;
+INSERT INTO tallies SELECT search_name, rule, proposal, source, state, would, reason, count(*), sum(cost), sum(bytes)
+ FROM alerts GROUP BY search_name, rule, proposal, source, state, would, reason;
+
+CREATE TABLE tally_days (                  -- the same by day of UTC on which they were received
+  day         INTEGER NOT NULL,            -- its start
+  search_name TEXT NOT NULL,
+  rule        TEXT NOT NULL,
+  proposal    TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  would       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  alerts      INTEGER NOT NULL,
+  cost        INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  PRIMARY KEY (day, search_name, rule, proposal, source, state, would, reason)
+) WITHOUT ROWID;
+INSERT INTO tally_days SELECT received - received % 86400000000 AS day, search_name, rule, proposal, source, state, would, reason,
+ count(*), sum(cost), sum(bytes) FROM alerts GROUP BY day, search_name, rule, proposal, source, state, would, reason;
+
+CREATE TABLE call_tallies (                -- what the calls of the ledger add up to
+  model    TEXT NOT NULL,
+  task     TEXT NOT NULL,
+  agent    TEXT NOT NULL,
+  state    TEXT NOT NULL,
+  replay   INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  unpriced INTEGER NOT NULL,
+  input    INTEGER NOT NULL,
+  output   INTEGER NOT NULL,
+  booked   INTEGER NOT NULL,
+  PRIMARY KEY (model, task, agent, state, replay)
+) WITHOUT ROWID;
+INSERT INTO call_tallies SELECT model, task, agent, state, replay, count(*), sum(unpriced), sum(input), sum(output),
+ CAST(min(total(booked), 9e18) AS INTEGER) FROM calls GROUP BY model, task, agent, state, replay;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {
@@ -241,28 +371,6 @@ func (l *Ledger) checkVersion(ctx context.Context) error {
 	if v != len(migrations) {
 		return fmt.Errorf("open ledger %s: schema version %d, this program reads %d (start the worker of this version once)",
 			l.path, v, len(migrations))
-	}
-	return nil
-}
-
-// migrate brings the file to the newest schema. Each step is one transaction.
-func (l *Ledger) migrate(ctx context.Context) error {
-	v, err := l.version(ctx)
-	if err != nil {
-		return err
-	}
-	if v > len(migrations) {
-		return fmt.Errorf("open ledger %s: schema version %d is newer than this program (%d): upgrade winnow", l.path, v, len(migrations))
-	}
-	for ; v < len(migrations); v++ {
-		step := fmt.Sprintf("%s; PRAGMA user_version = %d", migrations[v], v+1)
-		err := l.transact(ctx, "BEGIN IMMEDIATE", func(t *Tx) error {
-			_, err := l.conn.ExecContext(ctx, step)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("open ledger %s: migrate to version %d: %w", l.path, v+1, err)
-		}
 	}
 	return nil
 }

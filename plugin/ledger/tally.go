@@ -18,8 +18,10 @@ type Tally struct {
 
 // Tallies calls f with every group of current records.
 func (t *Tx) Tallies(f func(Tally)) error {
-	return t.each(`SELECT search_name, rule, proposal, source, state, would, reason, count(*), sum(cost), sum(length(alert))
- FROM alerts GROUP BY search_name, rule, proposal, source, state, would, reason`, nil,
+	if err := t.keepCounts(); err != nil {
+		return err
+	}
+	return t.each("SELECT search_name, rule, proposal, source, state, would, reason, alerts, cost, bytes FROM tallies", nil,
 		func(scan func(...any) error) error {
 			var y Tally
 			err := scan(&y.SearchName, &y.Rule, &y.Proposal, &y.Source, &y.State, &y.Would, &y.Reason, &y.Alerts, &y.MicroUSD, &y.Bytes)

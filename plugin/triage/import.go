@@ -12,9 +12,17 @@ import (
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
-// importSpool brings the complete records of the spool into the ledger. A record's files are
-// removed only after its rows are committed, so a crash in between imports it again, which adds
-// nothing. One record that fails does not hold up the others.
+// spooled is a record on its way into the ledger.
+type spooled struct {
+	alertaction.Entry
+	rec     *alertaction.Record
+	damaged bool
+	rows    []Row
+}
+
+// importSpool brings the complete records of the spool into the ledger, several small ones in one
+// transaction. A record's files are removed only after its rows are committed, so a crash in between
+// imports it again, which adds nothing. One record that fails does not hold up the others.
 func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 	entries, err := alertaction.ReadSpool(w.State.Path("spool"), w.Engine.Now())
 	if err != nil || len(entries) == 0 {
@@ -25,44 +33,155 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 		return 0, fmt.Errorf("the spool is not read: %w", err)
 	}
 	var errs []error
+	var small []*spooled
+	rows := 0
+	flush := func() {
+		done, err := w.importSmall(ctx, small)
+		n, errs, small, rows = n+done, append(errs, err), nil, 0
+	}
 	for _, entry := range entries {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := guarded(func() error { return w.importRecord(ctx, entry) }); err != nil {
+		var s *spooled
+		isSmall := false
+		err := guarded(func() (err error) {
+			if s, err = w.openSpooled(entry); err == nil {
+				isSmall = s.readSmall(w.Engine)
+			}
+			return err
+		})
+		if err != nil {
 			errs = append(errs, fmt.Errorf("import %s: %w", entry.Path, err))
 			continue
 		}
+		if !isSmall || rows+len(s.rows) > importBatch {
+			flush()
+		}
+		if small, rows = append(small, s), rows+len(s.rows); !isSmall {
+			flush()
+		}
+	}
+	flush()
+	return n, errors.Join(errs...)
+}
+
+func (w *Worker) openSpooled(entry alertaction.Entry) (*spooled, error) {
+	rec, err := alertaction.OpenRecord(entry.Path)
+	damaged, isDamaged := errors.AsType[*alertaction.DamagedError](err)
+	if err != nil && !isDamaged {
+		return nil, err
+	}
+	if isDamaged {
+		w.Log.Error("spool record is damaged: its rows go to a person", "path", damaged.Path, "err", damaged.Err)
+	}
+	return &spooled{Entry: entry, rec: rec, damaged: isDamaged}, nil
+}
+
+// readSmall reads the rows of a record that can share a transaction with others. Commands, damaged records
+// and those with many rows go in alone, as does what cannot be read: that says why.
+func (s *spooled) readSmall(e *Engine) bool {
+	if s.Kind == alertaction.KindCommand || s.Kind == alertaction.KindQuarantine || s.damaged {
+		return false
+	}
+	for item, err := range s.rec.Rows(e.Keys) {
+		if err != nil || len(s.rows) == importBatch {
+			s.rows = nil
+			return false
+		}
+		s.rows = append(s.rows, rowOf(&item))
+	}
+	return true
+}
+
+func rowOf(item *alertaction.Item) Row {
+	return Row{Alert: *item.Alert, Proposal: item.Proposal, Notable: item.NotableWritten}
+}
+
+// importSmall brings records into the ledger: in one transaction, or each in its own when that fails.
+func (w *Worker) importSmall(ctx context.Context, records []*spooled) (n int, err error) {
+	together := false
+	if len(records) > 1 {
+		together = guarded(func() error {
+			return w.Engine.Update(ctx, func(t *ledger.Tx) error { return w.admitAll(t, records) })
+		}) == nil
+	}
+	var errs []error
+	for _, s := range records {
+		if ctx.Err() != nil && !together {
+			break
+		}
+		var err error
+		if !together {
+			err = guarded(func() error { return w.importAlone(ctx, s) })
+		}
+		if err == nil {
+			err = w.finish(s)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("import %s: %w", s.Path, err))
+			continue
+		}
 		n++
+	}
+	if n > 0 {
 		w.beat()
 	}
 	return n, errors.Join(errs...)
 }
 
-func (w *Worker) importRecord(ctx context.Context, entry alertaction.Entry) error {
-	rec, err := alertaction.OpenRecord(entry.Path)
-	var damaged *alertaction.DamagedError
-	if err != nil && !errors.As(err, &damaged) {
-		return err
-	}
-	if damaged != nil {
-		w.Log.Error("spool record is damaged: its rows go to a person", "path", damaged.Path, "err", damaged.Err)
-	}
-	done, err := w.imported(ctx, entry.ID)
-	if err != nil {
-		return err
-	}
-	if !done {
-		if err := w.importOnce(ctx, entry, rec); err != nil {
+func (w *Worker) admitAll(t *ledger.Tx, records []*spooled) error {
+	for _, s := range records {
+		done, err := t.Imported(s.ID)
+		if err != nil {
+			return err
+		}
+		if done {
+			continue
+		}
+		if err := w.admitRows(t, s.rows); err != nil {
+			return err
+		}
+		if err := t.MarkImported(s.ID, len(s.rows), w.Engine.Now()); err != nil {
 			return err
 		}
 	}
-	if damaged != nil || entry.Kind == alertaction.KindQuarantine {
-		return w.setAside(rec)
+	return nil
+}
+
+func (w *Worker) admitRows(t *ledger.Tx, rows []Row) error {
+	for i := range rows {
+		if _, err := w.Engine.Admit(t, rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish takes a record out of the spool when its rows are in the ledger.
+func (w *Worker) finish(s *spooled) error {
+	if s.damaged || s.Kind == alertaction.KindQuarantine {
+		return w.setAside(s.rec)
 	}
 	crash.Point("import.before-remove")
 	defer crash.Point("import.after-remove")
-	return rec.Remove()
+	return s.rec.Remove()
+}
+
+func (w *Worker) importAlone(ctx context.Context, s *spooled) error {
+	done, err := w.imported(ctx, s.ID)
+	if err != nil || done {
+		return err
+	}
+	if s.Kind == alertaction.KindCommand {
+		return w.Engine.Update(ctx, func(t *ledger.Tx) error {
+			if err := w.Command(t, s.rec.Body); err != nil {
+				return err
+			}
+			return t.MarkImported(s.ID, 0, w.Engine.Now())
+		})
+	}
+	return w.importRows(ctx, s.ID, s.rec)
 }
 
 func (w *Worker) imported(ctx context.Context, id string) (done bool, err error) {
@@ -71,18 +190,6 @@ func (w *Worker) imported(ctx context.Context, id string) (done bool, err error)
 		return err
 	})
 	return done, err
-}
-
-func (w *Worker) importOnce(ctx context.Context, entry alertaction.Entry, rec *alertaction.Record) error {
-	if entry.Kind == alertaction.KindCommand {
-		return w.Engine.Update(ctx, func(t *ledger.Tx) error {
-			if err := w.Command(t, rec.Body); err != nil {
-				return err
-			}
-			return t.MarkImported(entry.ID, 0, w.Engine.Now())
-		})
-	}
-	return w.importRows(ctx, entry.ID, rec)
 }
 
 // importRows admits the rows in batches, each one transaction. The last one also marks the record
@@ -94,24 +201,20 @@ func (w *Worker) importRows(ctx context.Context, id string, rec *alertaction.Rec
 	flush := func(last bool) error {
 		rows += len(batch)
 		err := w.Engine.Update(ctx, func(t *ledger.Tx) error {
-			for i := range batch {
-				if _, err := w.Engine.Admit(t, batch[i]); err != nil {
-					return err
-				}
+			if err := w.admitRows(t, batch); err != nil || !last {
+				return err
 			}
-			if last {
-				return t.MarkImported(id, rows, w.Engine.Now())
-			}
-			return nil
+			return t.MarkImported(id, rows, w.Engine.Now())
 		})
 		batch = batch[:0]
+		w.beat()
 		return err
 	}
 	for item, err := range rec.Rows(w.Engine.Keys) {
 		if err != nil {
 			return err
 		}
-		batch = append(batch, Row{Alert: *item.Alert, Proposal: item.Proposal, Notable: item.NotableWritten})
+		batch = append(batch, rowOf(&item))
 		if len(batch) == importBatch {
 			if err := flush(false); err != nil {
 				return err

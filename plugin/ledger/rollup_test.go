@@ -1,0 +1,139 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/winnow-soc/winnow"
+)
+
+func checkRollups(t testing.TB, l *Ledger) {
+	t.Helper()
+	if diff := rollupDiff(t.Context(), l); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// rollupDiff holds what is kept against a scan of all alerts and calls.
+func rollupDiff(ctx context.Context, l *Ledger) (diff string) {
+	const names = "search_name, rule, proposal, source, state, would, reason"
+	for _, c := range []struct{ scan, kept string }{
+		{"SELECT 0, " + names + ", count(*), sum(cost), sum(bytes) FROM alerts GROUP BY " + names, "SELECT 0, " + names + ", alerts, cost, bytes FROM tallies"},
+		{
+			"SELECT received - received % 86400000000, " + names + ", count(*), sum(cost), sum(bytes) FROM alerts GROUP BY 1, " + names,
+			"SELECT day, " + names + ", alerts, cost, bytes FROM tally_days",
+		},
+		{
+			"SELECT model, task, agent, state, replay, count(*), sum(unpriced), sum(input), sum(output), sum(booked), 0 FROM calls GROUP BY 1, 2, 3, 4, 5",
+			"SELECT model, task, agent, state, replay, attempts, unpriced, input, output, booked, 0 FROM call_tallies",
+		},
+	} {
+		scan, err := scanned(ctx, l, c.scan)
+		kept, keptErr := scanned(ctx, l, c.kept)
+		if err != nil || keptErr != nil {
+			return fmt.Sprint(err, keptErr)
+		}
+		if d := cmp.Diff(scan, kept); d != "" {
+			diff += fmt.Sprintf("%s: differs from a scan (-scan +kept):\n%s", c.kept, d)
+		}
+	}
+	return diff
+}
+
+func scanned(ctx context.Context, l *Ledger, query string) (out []string, err error) {
+	rows, err := l.conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		row, to := make([]any, 11), make([]any, 11)
+		for i := range row {
+			to[i] = &row[i]
+		}
+		if err := rows.Scan(to...); err != nil {
+			return nil, err
+		}
+		out = append(out, fmt.Sprintf("%v", row))
+	}
+	slices.Sort(out)
+	return out, rows.Err()
+}
+
+// TestRollupsAreWhatAScanSays: after any sequence of adds, changes, calls, prunes, transactions that fail and
+// restarts.
+func TestRollupsAreWhatAScanSays(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		path := t.TempDir() + "/ledger.db"
+		l, err := Open(t.Context(), path)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		for range rapid.IntRange(1, 10).Draw(rt, "steps") {
+			switch rapid.IntRange(0, 5).Draw(rt, "step") {
+			case 0:
+				if err = l.Close(); err == nil {
+					l, err = Open(t.Context(), path)
+				}
+			case 1:
+				c := charge(sample(rapid.IntRange(0, 4).Draw(rt, "alert")).Alert.ID, noon, winnow.NanoUSD(rapid.IntRange(0, 3).Draw(rt, "reserve")))
+				c.Unpriced, c.Replay = rapid.Bool().Draw(rt, "unpriced"), rapid.Bool().Draw(rt, "replay")
+				_, err = l.Reserve(t.Context(), c, Limits{})
+			case 2:
+				state := rapid.SampledFrom([]CallState{CallSettled, CallReleased, CallUnsettled}).Draw(rt, "call")
+				err = l.Settle(t.Context(), int64(rapid.IntRange(1, 4).Draw(rt, "booking")), Settlement{State: state, Price: 2, InputTokens: 5, OutputTokens: 1})
+			default:
+				err = l.Update(t.Context(), func(tx *Tx) error { return randomChanges(rt, tx) })
+				if err == errHalfway { //nolint:errorlint // it is returned as it is
+					err = nil
+				}
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if diff := rollupDiff(t.Context(), l); diff != "" {
+				rt.Fatal(diff)
+			}
+		}
+	})
+}
+
+func randomChanges(rt *rapid.T, tx *Tx) error {
+	for range rapid.IntRange(1, 4).Draw(rt, "changes") {
+		if rapid.IntRange(0, 9).Draw(rt, "prunes") == 0 {
+			if _, err := tx.Prune(noon.AddDate(0, 0, rapid.IntRange(-3, 1).Draw(rt, "before")), noon, noon); err != nil {
+				return err
+			}
+			continue
+		}
+		e := sample(rapid.IntRange(0, 4).Draw(rt, "alert"))
+		e.Alert.Received = noon.AddDate(0, 0, -rapid.IntRange(0, 2).Draw(rt, "day")).Add(time.Duration(e.Alert.Received.Second()) * time.Second)
+		r := recordOf(e, anyState.Draw(rt, "state"))
+		r.Proposal.Rule = rapid.SampledFrom([]string{"", "a", "b"}).Draw(rt, "rule")
+		r.Verdict.Source = rapid.SampledFrom([]winnow.Source{winnow.SourceNone, winnow.SourceRule, winnow.SourceModel}).Draw(rt, "source")
+		r.Cost.MicroUSD = int64(rapid.IntRange(0, 5).Draw(rt, "cost"))
+		found, err := tx.Find(e.Alert.Key)
+		if err != nil {
+			return err
+		}
+		if found.ID == "" {
+			err = tx.Add(e, r)
+		} else {
+			_, err = tx.Change(r, Links{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if rapid.Bool().Draw(rt, "fails") {
+		return errHalfway
+	}
+	return nil
+}
