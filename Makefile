@@ -97,6 +97,10 @@ cover: needs ## print statement coverage; fails below 80 %
 chaos: needs ## kill the programs at random points, WINNOW_CHAOS_ROUNDS (3000) times; what was promised must hold
 	WINNOW_CHAOS_ROUNDS="$${WINNOW_CHAOS_ROUNDS:-3000}" $(GO) test -v -run 'TestChaos$$' -count=1 -timeout 120m ./plugin/chaos
 
+.PHONY: soak
+soak: needs ## fire 200 alerts a second for WINNOW_SOAK (10m); memory and disk must stay flat, and nothing is lost
+	WINNOW_SOAK="$${WINNOW_SOAK:-10m}" $(GO) test -v -run 'TestSoak$$' -count=1 -timeout 120m ./plugin/chaos
+
 .PHONY: bench
 bench: needs ## measure the alert action; figures in build/bench
 	@mkdir -p build/bench

@@ -84,7 +84,7 @@ func (w *world) newAlert(search string, rows int) *alert {
 		fields.Add("signature", signature)
 		fields.Add("src", fmt.Sprintf("10.9.0.%d", 1+i%2+i/machines*100))
 		fields.Add("dest", machine(i))
-		fields.Add("user", fmt.Sprintf("user%d", w.rand.IntN(5)))
+		fields.Add("user", fmt.Sprintf("user%d", w.rand.IntN(w.users)))
 		a.Rows = append(a.Rows, demo.Row{Fields: fields})
 	}
 	w.fired = append(w.fired, a)

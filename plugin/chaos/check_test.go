@@ -63,8 +63,8 @@ func (s *stats) String() string {
 	for _, n := range s.kills {
 		total += n
 	}
-	fmt.Fprintf(&b, "%d rounds in %d worlds, %d kills; %d rows accepted (%d closed), %d more of actions that died; ",
-		s.rounds, s.worlds, total, s.rows, s.closed, s.maybe)
+	fmt.Fprintf(&b, "%d rounds in %d worlds, %d kills; %d rows accepted, %d more of actions that died, %d of all closed; ",
+		s.rounds, s.worlds, total, s.rows, s.maybe, s.closed)
 	fmt.Fprintf(&b, "duplicates seen: %d notables of the worker, %d of actions that died or whose record was damaged, %d events; ",
 		s.duplicates["worker"], s.duplicates["action"], s.duplicates["event"])
 	fmt.Fprintf(&b, "%d notables changed by a person; %d calls billed %s, booked %s\n", s.people, s.calls, s.billed, s.spent)

@@ -63,6 +63,7 @@ type world struct {
 	home   string
 	models *llmtest.Server
 	stats  *stats
+	users  int // how many accounts the alerts are about
 
 	mu     sync.Mutex // guards what follows: splunkd's hook runs beside the test
 	rand   *rand.Rand
@@ -138,7 +139,7 @@ func newWorld(t testing.TB, seed uint64, s *stats) *world {
 	t.Helper()
 	w := &world{
 		t: t, home: t.TempDir(), stats: s, rand: rand.New(rand.NewPCG(seed, 0x6368616f73)),
-		people: map[string]splunktest.Change{},
+		people: map[string]splunktest.Change{}, users: 5,
 	}
 	w.Server = splunktest.New(t, splunktest.Options{Home: w.home, NotableOwners: []string{person}, Before: w.interfere})
 	w.AddToken("svc-winnow", token, time.Time{}, splunktest.CapEditNotables)
