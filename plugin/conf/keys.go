@@ -102,10 +102,14 @@ func (a *Agent) keys() []key {
 
 func (s *Sink) keys() []key {
 	return []key{
-		{name: "type", set: oneOf(&s.Type, SinkNotable, SinkUpdate, SinkFile)},
+		{name: "type", set: oneOf(&s.Type, SinkNotable, SinkUpdate, SinkFile, SinkFinding)},
 		{name: "path", set: anyText(&s.Path), optional: true},
 		{name: "index", set: anyText(&s.Index), optional: true},
 		{name: "disabled", set: boolean(&s.Disabled), optional: true},
+		{name: "es", set: oneOf(&s.ES, ESAuto, ES7, ES8), optional: true},
+		{name: "app", set: oneApp(&s.App), optional: true},
+		{name: "within", set: duration(&s.Within, second, day), optional: true},
+		{name: "scores", set: scores(&s.Scores), optional: true},
 	}
 }
 

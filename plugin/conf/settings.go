@@ -134,6 +134,17 @@ const (
 	SinkNotable SinkType = "notable"        // writes notable events, with place = owner
 	SinkUpdate  SinkType = "notable_update" // updates ES's notable events, with place = beside
 	SinkFile    SinkType = "file"           // appends winnow's own events to a file
+	SinkFinding SinkType = "finding"        // makes findings of Enterprise Security 8, with place = owner
+)
+
+// ES says which Enterprise Security a sink speaks with.
+type ES string
+
+// The values.
+const (
+	ESAuto ES = "auto" // what is there
+	ES7    ES = "7"    // notable_update, up to 7
+	ES8    ES = "8"    // findings and investigations
 )
 
 // Sink is [sink:NAME]: somewhere that outcomes are written to.
@@ -143,6 +154,11 @@ type Sink struct {
 	Path     string // file: the file; notable: Splunk's spool folder
 	Index    string // notable: the index of the events
 	Disabled bool
+
+	ES     ES            // notable_update: which interface; "" is auto
+	App    string        // notable_update, finding: the app that has findings; "" is auto
+	Within time.Duration // notable_update, finding: how long an escalation is tried before it goes another way; 0 is 1 h
+	Scores Scores        // finding: risk scores by severity
 }
 
 // Review is [review]: what people decide.

@@ -73,7 +73,7 @@ func TestSettingsRefuseBadValues(t *testing.T) {
 		"agent:network.weight=inf":                `is not a number from 0 to 100`,
 		"agent:netwerk.weight=1":                  `unknown name "netwerk" (did you mean "network"?)`,
 		"sink:x.path=y":                           `[sink:x] type: missing`,
-		"sink:x.type=hec":                         `"hec" is not one of [notable notable_update file]`,
+		"sink:x.type=hec":                         `"hec" is not one of [notable notable_update file`,
 		"gate.rnu=shadow":                         `[gate] rnu: unknown key (did you mean "run"?)`,
 		"gate.frobnicate=1":                       `unknown key (known: canary, deadline,`,
 		"gaet.run=shadow":                         `[gaet]: unknown stanza (did you mean "gate"?)`,
@@ -170,7 +170,7 @@ func TestSinksKeepTheirOrder(t *testing.T) {
 		}
 		names = append(names, sink.Name)
 	}
-	if diff := cmp.Diff([]string{"notable", "-update", "events", "copy"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"notable", "-update", "-finding", "events", "copy"}, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -182,7 +182,7 @@ func structKeys(typ reflect.Type) []string {
 
 // snake turns a field's name into a key's: WorkerGrace is worker_grace, CAFile is ca_file.
 func snake(name string) string {
-	name = strings.NewReplacer("TTL", "Ttl", "URI", "Uri", "CA", "Ca", "URL", "Url", "API", "Api").Replace(name)
+	name = strings.NewReplacer("TTL", "Ttl", "URI", "Uri", "CA", "Ca", "URL", "Url", "API", "Api", "ES", "Es").Replace(name)
 	var b strings.Builder
 	for i, r := range name {
 		if unicode.IsUpper(r) && i > 0 {

@@ -233,3 +233,18 @@ func apps(to *[]string) func(string) error {
 		return nil
 	}
 }
+
+// oneApp takes the name of one app.
+func oneApp(to *string) func(string) error {
+	return func(s string) error {
+		var names []string
+		if err := apps(&names)(s); err != nil {
+			return err
+		}
+		if len(names) > 1 {
+			return fmt.Errorf("%q is more than one app", s)
+		}
+		*to = s
+		return nil
+	}
+}

@@ -77,12 +77,24 @@ func NewClient(opts Options) (*Client, error) {
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// call is one request. path holds escaped segments (see escape); form makes it a POST.
+// call is one request. path holds escaped segments (see escape); form or json makes it a POST.
 type call struct {
 	op    string
 	path  string
 	query url.Values
 	form  url.Values
+	json  []byte
+}
+
+// body returns the method, the body and its type.
+func (r call) body() (method, body, kind string) {
+	switch {
+	case r.form != nil:
+		return http.MethodPost, r.form.Encode(), "application/x-www-form-urlencoded"
+	case r.json != nil:
+		return http.MethodPost, string(r.json), "application/json"
+	}
+	return http.MethodGet, "", ""
 }
 
 // escape joins path segments, each percent-encoded, so that no name can leave its segment.
@@ -131,10 +143,7 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, winnow.Sec
 	if err != nil {
 		return nil, "", &Error{Op: r.op, Code: CodeAuth, Retry: true, Err: err}
 	}
-	method, body := http.MethodGet, ""
-	if r.form != nil {
-		method, body = http.MethodPost, r.form.Encode()
-	}
+	method, body, kind := r.body()
 	u := c.base.String() + r.path
 	if len(r.query) > 0 {
 		u += "?" + r.query.Encode()
@@ -144,8 +153,8 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, winnow.Sec
 		return nil, "", &Error{Op: r.op, Code: CodeInput, Err: unURL(err)}
 	}
 	req.Header.Set("Authorization", auth.Reveal())
-	if r.form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	return req, auth, nil
 }

@@ -3,6 +3,7 @@ package splunk
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
@@ -17,7 +18,21 @@ const (
 
 // comment says in one line what winnow did and believes, and ends with winnow's mark. Text of
 // models and alerts is made plain; a mark inside it is not at the end and so counts for nothing.
-func comment(d ledger.Delivery, what deed) string {
+func comment(d ledger.Delivery, what deed, least int) string {
+	return lengthen(said(d, what), least) + " " + newMark(d, what).String()
+}
+
+// lengthen adds to a comment where a site asks for longer ones.
+func lengthen(s string, least int) string {
+	const more = " | This site asks for long comments."
+	for utf8.RuneCountInString(s) < min(least, maxComment) {
+		s += more
+	}
+	return s
+}
+
+// said is the text of a comment or a note, without the mark.
+func said(d ledger.Delivery, what deed) string {
 	r := &d.Record
 	var parts []string
 	add := func(label, s string) {
@@ -38,7 +53,7 @@ func comment(d ledger.Delivery, what deed) string {
 		add("Votes: ", votes(r.Verdict.Votes))
 		add("Suspect text: ", strings.Join(r.Verdict.Taint, ", "))
 	}
-	return cut(strings.Join(parts, " | "), maxComment) + " " + newMark(d, what).String()
+	return cut(strings.Join(parts, " | "), maxComment)
 }
 
 func headline(r *winnow.Record, what deed) string {

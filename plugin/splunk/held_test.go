@@ -35,6 +35,24 @@ func TestHeld(t *testing.T) {
 		"closed by winnow itself": {nil, func(t *testing.T, b *beside) {
 			deliver(t, b.sink, delivery("0", 1, winnow.StateClosed))
 		}, Held{}},
+		"opened after winnow's close": {nil, func(t *testing.T, b *beside) {
+			deliver(t, b.sink, delivery("0", 1, winnow.StateClosed))
+			b.person(t, "ann", splunktest.Change{Status: "1"})
+		}, Held{By: "ann", Reopened: true}},
+		"opened and closed again after winnow's close": {nil, func(t *testing.T, b *beside) {
+			deliver(t, b.sink, delivery("0", 1, winnow.StateClosed))
+			b.person(t, "ann", splunktest.Change{Status: "2"})
+			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:1"})
+		}, Held{By: "ann", Closed: true, Disposition: winnow.TruePositive}},
+		"called an attack after winnow's close": {nil, func(t *testing.T, b *beside) {
+			deliver(t, b.sink, delivery("0", 1, winnow.StateClosed))
+			b.person(t, "ann", splunktest.Change{Disposition: "disposition:1"})
+		}, Held{By: "ann", Closed: true, Disposition: winnow.TruePositive}},
+		"opened by winnow's own recall": {nil, func(t *testing.T, b *beside) {
+			deliver(t, b.sink, delivery("0", 1, winnow.StateClosed))
+			deliver(t, b.sink, delivery("0", 2, winnow.StateQueued))
+			b.person(t, "ann", splunktest.Change{Status: "2"})
+		}, Held{By: "ann"}},
 		"opened again after a close": {nil, func(t *testing.T, b *beside) {
 			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
 			b.person(t, "bob", splunktest.Change{Status: "1", Owner: "bob"})
@@ -50,6 +68,10 @@ func TestHeld(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got.At.IsZero() != (c.change == nil || name == "closed by winnow itself") {
+				t.Errorf("people were there at %v", got.At)
+			}
+			got.At = time.Time{}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}

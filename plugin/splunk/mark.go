@@ -1,9 +1,10 @@
 package splunk
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
+	"net/url"
 	"strings"
 
 	"github.com/winnow-soc/winnow/plugin/ledger"
@@ -29,6 +30,11 @@ type mark struct {
 	winnowID string
 	deed     deed
 	key      string
+
+	// Of notes only: what the deed sets, and a number used once. It tells two notes that winnow wrote from one
+	// that somebody copied: the interface does not say who wrote a note.
+	set   State
+	nonce string
 }
 
 const markStart = "[winnow "
@@ -54,112 +60,82 @@ func parseMark(comment string) (mark, bool) {
 		return mark{}, false
 	}
 	m := mark{winnowID: parts[0], deed: deed(parts[1]), key: parts[2]}
-	switch m.deed {
-	case deedSet, deedNote, deedKept, deedRestore:
-		return m, true
+	if !m.deed.known() {
+		return mark{}, false
 	}
-	return mark{}, false
+	return m, true
 }
 
-// history tells winnow's own entries of a notable event from those of people.
-type history struct {
-	base     State
-	reviews  []Review
-	winnowID string
-	user     string // whom winnow writes as
+// sign ends a note with its mark:
+//
+//	[winnow 01J...-mac set 3f6c... 9a1b... disposition=disposition%3A2&status=5 77aa...]
+//
+// The last part is a hash over all of the note, so that one which was changed is winnow's no more.
+func (m mark) sign(content string) string {
+	content = strings.Join(strings.Fields(content), " ")
+	body := m.winnowID + " " + string(m.deed) + " " + m.key + " " + m.nonce + " " + m.set.encode()
+	return content + " " + markStart + body + " " + noteSum(content, body) + "]"
 }
 
-// own reports whether winnow wrote an entry: under its user, and marked for this alert. All
-// else, also what other programs did, counts as a person's.
-func (h history) own(r Review) (mark, bool) {
-	m, ok := parseMark(r.Comment)
-	return m, ok && m.winnowID == h.winnowID && r.User == h.user
+func noteSum(content, body string) string {
+	sum := sha256.Sum256([]byte(content + "\x00" + body))
+	return hex.EncodeToString(sum[:8])
 }
 
-// touched reports whether anybody but winnow has made an entry.
-func (h history) touched() bool {
-	for _, r := range h.reviews {
-		if _, ok := h.own(r); !ok {
-			return true
-		}
+// newNonce returns a number that is used once.
+func newNonce() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
+}
+
+// parseNote reads the mark of a note that is as winnow wrote it.
+func parseNote(note string) (mark, bool) {
+	note = strings.Join(strings.Fields(note), " ")
+	i := strings.LastIndex(note, markStart)
+	if i < 1 || !strings.HasSuffix(note, "]") {
+		return mark{}, false
+	}
+	content, body := note[:i-1], note[i+len(markStart):len(note)-1]
+	parts := strings.Split(body, " ")
+	if len(parts) != 6 || noteSum(content, strings.TrimSuffix(body, " "+parts[5])) != parts[5] {
+		return mark{}, false
+	}
+	set, ok := parseState(parts[4])
+	m := mark{winnowID: parts[0], deed: deed(parts[1]), key: parts[2], nonce: parts[3], set: set}
+	return m, ok && m.deed.known()
+}
+
+func (d deed) known() bool {
+	switch d {
+	case deedSet, deedNote, deedKept, deedRestore:
+		return true
 	}
 	return false
 }
 
-// holder names who made the notable event theirs: the last person with an entry, else the owner
-// that it was born with.
-func (h history) holder() string {
-	for _, r := range slices.Backward(h.reviews) {
-		if _, own := h.own(r); !own && r.User != "" {
-			return plain(r.User, maxPart)
+// encode writes a state as one word, "-" when it sets nothing.
+func (s State) encode() string {
+	v := url.Values{}
+	for key, value := range map[string]string{"status": s.Status, "owner": s.Owner, "urgency": s.Urgency, "disposition": s.Disposition} {
+		if value != "" {
+			v.Set(key, value)
 		}
 	}
-	if h.base.Owner != nobody && h.base.Owner != "" {
-		return plain(h.base.Owner, maxPart)
+	if len(v) == 0 {
+		return "-"
 	}
-	return "unknown"
+	return v.Encode()
 }
 
-// done returns winnow's entry for a delivery, when an earlier try has written it.
-func (h history) done(d ledger.Delivery) (mark, bool) {
-	key := newMark(d, "").key
-	for _, r := range h.reviews {
-		if m, ok := h.own(r); ok && m.key == key && m.deed != deedRestore {
-			return m, true
-		}
+func parseState(text string) (State, bool) {
+	if text == "-" {
+		return State{}, true
 	}
-	return mark{}, false
+	v, err := url.ParseQuery(text)
+	s := State{Status: v.Get("status"), Owner: v.Get("owner"), Urgency: v.Get("urgency"), Disposition: v.Get("disposition")}
+	return s, err == nil && s.encode() == text && s != State{}
 }
 
-// restored reports whether winnow gave back what a delivery had taken from a person.
-func (h history) restored(d ledger.Delivery) bool {
-	key := newMark(d, "").key
-	return slices.ContainsFunc(h.reviews, func(r Review) bool {
-		m, ok := h.own(r)
-		return ok && m.key == key && m.deed == deedRestore
-	})
-}
-
-// closed reports whether the last thing that winnow itself set was this status.
-func (h history) closed(status string) bool {
-	last := ""
-	for _, r := range h.reviews {
-		if m, ok := h.own(r); ok && m.deed == deedSet {
-			last = r.State.Status
-		}
-	}
-	return last == status
-}
-
-// lost returns the fields to set so that the notable event is as if winnow had written nothing
-// since the first person's entry. winnow reads before it writes, but a person may come between
-// the two. An empty State means that nothing was lost. What a person set is what their entry
-// changed: every entry repeats the whole state, also what its author did not look at.
-func (h history) lost() State {
-	now, want, person := h.base, h.base, false
-	for _, r := range h.reviews {
-		next := r.State.over(now)
-		if _, own := h.own(r); !own {
-			person = true
-			want = changed(now, next).over(want)
-		} else if !person {
-			want = next
-		}
-		now = next
-	}
-	return changed(now, want)
-}
-
-// changed returns the fields of b that differ from a, where b has a value.
-func changed(a, b State) State {
-	pick := func(a, b string) string {
-		if a == b {
-			return ""
-		}
-		return b
-	}
-	return State{
-		Status: pick(a.Status, b.Status), Owner: pick(a.Owner, b.Owner),
-		Urgency: pick(a.Urgency, b.Urgency), Disposition: pick(a.Disposition, b.Disposition),
-	}
-}
+// has reports whether every field that want sets is so.
+func (s State) has(want State) bool { return want.over(s) == s }

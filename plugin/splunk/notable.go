@@ -2,11 +2,13 @@ package splunk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,7 +42,8 @@ type Notable struct {
 	RuleID     string // guid@@index@@hash, by which it is updated; also called event_id
 	SearchName string
 	WinnowID   string // set when winnow wrote the event
-	Base       State  // as the event itself says
+	Time       time.Time
+	Base       State // as the event itself says
 	Reviews    []Review
 }
 
@@ -70,21 +73,24 @@ const (
 	searchAfter  = 24 * time.Hour
 )
 
-// FindNotable returns the notable event that Enterprise Security made of one row of a search
-// run, with its reviews. from and to are the earliest and latest times the alert is known under;
-// a day is added on both sides. Not finding it is a retryable error, since indexing takes a
-// while; finding more than one is an error that names them.
+// Ref says which notable event is meant: the one that winnow wrote about an alert, else the one that
+// Enterprise Security made of the row of a search run.
+type Ref struct {
+	WinnowID string // "" to look only by the row
+	SID, RID string
+}
+
+func (r Ref) String() string {
+	return fmt.Sprintf("sid %q rid %q", plain(r.SID, maxMessage), plain(r.RID, maxMessage))
+}
+
+// FindNotable returns the notable event that was made of one row of a search run, with its reviews. from
+// and to are the earliest and latest times the alert is known under; a day is added on both sides. Not
+// finding it is a retryable error, since indexing takes a while; finding more than one is an error that
+// names them.
 func (c *Client) FindNotable(ctx context.Context, sid, rid string, from, to time.Time) (*Notable, error) {
 	const op = "find notable"
-	spl, err := notableSearch(sid, rid)
-	if err != nil {
-		return nil, &Error{Op: op, Code: CodeInput, Err: err}
-	}
-	rows, err := c.Search(ctx, spl, from.Add(-searchBefore), to.Add(searchAfter))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	n, err := onlyNotable(op, rows, sid, rid)
+	n, err := c.Resolve(ctx, Ref{SID: sid, RID: rid}, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -94,31 +100,58 @@ func (c *Client) FindNotable(ctx context.Context, sid, rid string, from, to time
 	return n, nil
 }
 
-// notableSearch writes the search. event_id and urgency do not exist in the index: Enterprise
-// Security's macros compute them, one with the hash that the site has chosen, the other from
-// severity and the priority of the assets.
-func notableSearch(sid, rid string) (string, error) {
-	s, err := term("orig_sid", sid)
+// Resolve is [Client.FindNotable] without the reviews. An event that carries winnow's own key is taken
+// before one that only carries the row's sid and rid.
+func (c *Client) Resolve(ctx context.Context, r Ref, from, to time.Time) (*Notable, error) {
+	const op = "find notable"
+	spl, err := notableSearch(r)
 	if err != nil {
-		return "", err
+		return nil, &Error{Op: op, Code: CodeInput, Err: err}
 	}
-	r, err := term("orig_rid", rid)
+	rows, err := c.Search(ctx, spl, from.Add(-searchBefore), to.Add(searchAfter))
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	return "search index=notable " + s + " " + r +
-		" | eval `get_event_id_meval`, rule_id=event_id | `get_urgency`" +
-		" | table rule_id, orig_sid, orig_rid, source, status, owner, urgency, disposition, winnow_id", nil
+	return onlyNotable(op, rows, r)
 }
 
-// onlyNotable picks the row that carries exactly this sid and rid: search compares without
-// regard to case.
-func onlyNotable(op string, rows []Row, sid, rid string) (*Notable, error) {
+// notableSearch writes the search. event_id and urgency do not exist in the index: Enterprise
+// Security's macros compute them, one with the hash that the site has chosen, the other from
+// severity and the priority of the assets. A row without sid and rid, or with ones that cannot be
+// searched for exactly, is looked for by winnow's key alone.
+func notableSearch(r Ref) (string, error) {
+	which, err := term("winnow_id", r.WinnowID)
+	s, serr := term("orig_sid", r.SID)
+	rid, rerr := term("orig_rid", r.RID)
+	switch row := errors.Join(serr, rerr); {
+	case err != nil && row != nil:
+		return "", row
+	case err != nil:
+		which = s + " " + rid
+	case row == nil:
+		which = "(" + which + " OR (" + s + " " + rid + "))"
+	}
+	return "search index=notable " + which +
+		" | eval `get_event_id_meval`, rule_id=event_id, notable_time=_time | `get_urgency`" +
+		" | table rule_id, notable_time, orig_sid, orig_rid, source, status, owner, urgency, disposition, winnow_id", nil
+}
+
+// onlyNotable picks the row that carries exactly winnow's key, else the one that carries exactly this
+// sid and rid: search compares without regard to case.
+func onlyNotable(op string, rows []Row, r Ref) (*Notable, error) {
+	own := slices.DeleteFunc(slices.Clone(rows), func(row Row) bool {
+		return r.WinnowID == "" || row.Get("winnow_id") != r.WinnowID
+	})
+	if len(own) == 0 {
+		own = slices.DeleteFunc(slices.Clone(rows), func(row Row) bool {
+			return row.Get("orig_sid") != r.SID || row.Get("orig_rid") != r.RID || r.SID == "" || r.RID == ""
+		})
+	}
 	found := map[string]Row{}
 	var ids []string
-	for _, row := range rows {
+	for _, row := range own {
 		id := row.Get("rule_id")
-		if row.Get("orig_sid") != sid || row.Get("orig_rid") != rid || found[id] != nil {
+		if found[id] != nil {
 			continue
 		}
 		if !ruleIDForm().MatchString(id) {
@@ -127,27 +160,36 @@ func onlyNotable(op string, rows []Row, sid, rid string) (*Notable, error) {
 		found[id] = row
 		ids = append(ids, id)
 	}
-	what := fmt.Sprintf("sid %q rid %q", plain(sid, maxMessage), plain(rid, maxMessage))
 	switch len(ids) {
 	case 0:
-		return nil, &Error{Op: op, Code: CodeNoNotable, Retry: true, Message: "none has " + what + " (yet)"}
+		return nil, &Error{Op: op, Code: CodeNoNotable, Retry: true, Message: "none has " + r.String() + " (yet)"}
 	case 1:
 		return newNotable(ids[0], found[ids[0]]), nil
 	}
 	return nil, &Error{
 		Op: op, Code: CodeManyNotable,
-		Message: fmt.Sprintf("%d have %s, none is touched: %s", len(ids), what, cut(strings.Join(ids, ", "), maxMessage)),
+		Message: fmt.Sprintf("%d have %s, none is touched: %s", len(ids), r, cut(strings.Join(ids, ", "), maxMessage)),
 	}
 }
 
 func newNotable(id string, row Row) *Notable {
 	return &Notable{
-		RuleID: id, SearchName: row.Get("source"), WinnowID: row.Get("winnow_id"),
+		RuleID: id, SearchName: row.Get("source"), WinnowID: row.Get("winnow_id"), Time: seconds(row.Get("notable_time")),
 		Base: State{
 			Status: row.Get("status"), Owner: row.Get("owner"),
 			Urgency: row.Get("urgency"), Disposition: row.Get("disposition"),
 		},
 	}
+}
+
+// seconds reads a time as Splunk writes it, "" or nonsense as the zero time.
+func seconds(text string) time.Time {
+	whole, _, _ := strings.Cut(text, ".")
+	sec, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(sec, 0).UTC()
 }
 
 var ruleIDForm = sync.OnceValue(func() *regexp.Regexp {

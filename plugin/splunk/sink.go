@@ -19,6 +19,7 @@ var (
 	_ Sink = (*UpdateSink)(nil)
 	_ Sink = (*NotableSink)(nil)
 	_ Sink = (*FileSink)(nil)
+	_ Sink = (*FindingSink)(nil)
 )
 
 // wrongKind is what a sink answers to a delivery that was meant for a sink of another type.

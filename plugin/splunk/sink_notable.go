@@ -117,22 +117,7 @@ func (s *NotableSink) folders() error {
 // Forget removes intents older than the time that the outbox repeats deliveries for, and returns
 // how many.
 func (s *NotableSink) Forget(age time.Duration) (int, error) {
-	entries, err := os.ReadDir(s.opts.Intents)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	removed := 0
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || s.now().Sub(info.ModTime()) < age {
-			continue
-		}
-		if err := os.Remove(filepath.Join(s.opts.Intents, e.Name())); err != nil {
-			return removed, err
-		}
-		removed++
-	}
-	return removed, nil
+	return intents{s.opts.Intents}.forget(age, s.now())
 }
 
 // writeSynced writes a file anew, and has it and its name on disk when it returns.

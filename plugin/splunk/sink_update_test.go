@@ -34,7 +34,7 @@ func newBeside(t testing.TB, fields map[string]string) *beside {
 			}
 		},
 	})
-	b.sink = NewUpdateSink("update", newClient(t, b.Server), b.clk.now)
+	b.sink = NewUpdateSink("update", newClient(t, b.Server), UpdateOptions{}, b.clk.now)
 	b.id = b.AddNotable("Impossible Travel", testSID, "0", fields)
 	return b
 }
@@ -319,8 +319,13 @@ func TestStatusesAreKeptForAWhile(t *testing.T) {
 	}
 	deliver(t, b.sink, delivery("0", 1, winnow.StateInReview))
 	deliver(t, b.sink, delivery("0", 2, winnow.StateInReview))
-	b.clk.advance(time.Hour)
+	b.clk.advance(23 * time.Hour)
 	deliver(t, b.sink, delivery("0", 3, winnow.StateInReview))
+	if asked() != 1 {
+		t.Errorf("statuses were asked for %d times in a day", asked())
+	}
+	b.clk.advance(time.Hour)
+	deliver(t, b.sink, delivery("0", 4, winnow.StateInReview))
 	if asked() != 2 {
 		t.Errorf("statuses were asked for %d times, want 2", asked())
 	}
@@ -334,7 +339,7 @@ func TestCommentIsOneBoundedLine(t *testing.T) {
 		d.Record.Verdict.Evidence = append(d.Record.Verdict.Evidence, winnow.Evidence{Field: "user_agent", Value: evil})
 		d.Record.Verdict.Votes = append(d.Record.Verdict.Votes, winnow.Vote{Agent: "network", Vote: winnow.VoteSafe, Reason: evil})
 	}
-	got := comment(d, deedNote)
+	got := comment(d, deedNote, 0)
 	if len(got) > maxComment+200 || strings.ContainsAny(got, "\r\n\x1b\u202e") {
 		t.Errorf("comment of %d bytes: %q", len(got), got)
 	}

@@ -49,7 +49,12 @@ func openSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 		if opts.Client == nil {
 			return unreachable{name: c.Name, err: opts.NoClient}, nil
 		}
-		return NewUpdateSink(c.Name, opts.Client, opts.Now), nil
+		return NewUpdateSink(c.Name, opts.Client, opts.update(c), opts.Now), nil
+	case conf.SinkFinding:
+		if opts.Client == nil {
+			return unreachable{name: c.Name, err: opts.NoClient}, nil
+		}
+		return NewFindingSink(c.Name, opts.Client, opts.finding(c), opts.Now)
 	case conf.SinkNotable:
 		path, err := opts.locate(c)
 		if err != nil {
@@ -59,8 +64,19 @@ func openSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 			Spool: path, Index: c.Index, Host: opts.Host, Intents: filepath.Join(opts.State, "sent", c.Name),
 		}, opts.Now)
 	}
-	return nil, fmt.Errorf("sink %q: unknown type %q (want %s, %s or %s)",
-		c.Name, c.Type, conf.SinkNotable, conf.SinkUpdate, conf.SinkFile)
+	return nil, fmt.Errorf("sink %q: unknown type %q (want %s, %s, %s or %s)",
+		c.Name, c.Type, conf.SinkNotable, conf.SinkUpdate, conf.SinkFile, conf.SinkFinding)
+}
+
+func (o SinkOptions) update(c conf.Sink) UpdateOptions {
+	return UpdateOptions{ES: c.ES, App: c.App, Within: c.Within, Facts: FactsFile(o.State, c.Name)}
+}
+
+func (o SinkOptions) finding(c conf.Sink) FindingOptions {
+	return FindingOptions{
+		App: c.App, Within: c.Within, Scores: c.Scores,
+		Intents: filepath.Join(o.State, "sent", c.Name), Facts: FactsFile(o.State, c.Name),
+	}
 }
 
 // locate reads the path of a sink: $SPLUNK_HOME in front stands for Splunk's folder, and a

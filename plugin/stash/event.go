@@ -31,6 +31,18 @@ func (e Event) Append(dst []byte) []byte {
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, float64(e.Time.UnixMilli())/1000, 'f', 3, 64)
 	dst = appendPair(dst, "search_name", e.SearchName)
+	all := e.All()
+	for _, name := range all.Names() {
+		for _, value := range all[name] {
+			dst = appendPair(dst, name, value)
+		}
+	}
+	return append(dst[:start], neutral(string(dst[start:]))...)
+}
+
+// All returns the event's fields under the keys that they are written with: no field of the alert has the key
+// of one in Control, or of one that Splunk, Enterprise Security or winnow give a meaning.
+func (e Event) All() winnow.Fields {
 	all := make(winnow.Fields, len(e.Control)+len(e.Fields))
 	maps.Copy(all, e.Control)
 	for _, name := range e.Fields.Names() {
@@ -38,12 +50,7 @@ func (e Event) Append(dst []byte) []byte {
 			all[key] = append(slices.Clip(all[key]), e.Fields[name]...)
 		}
 	}
-	for _, name := range all.Names() {
-		for _, value := range all[name] {
-			dst = appendPair(dst, name, value)
-		}
-	}
-	return append(dst[:start], neutral(string(dst[start:]))...)
+	return all
 }
 
 func appendPair(dst []byte, key, value string) []byte {

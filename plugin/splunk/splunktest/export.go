@@ -74,9 +74,7 @@ func (s *Server) find(q query, from, to time.Time) []map[string]any {
 	defer s.mu.Unlock()
 	var rows []map[string]any
 	for _, n := range slices.Backward(s.notables) {
-
-		visible := !s.opts.Now().Before(n.IndexedAt.Add(s.opts.IndexLag))
-		if visible && !n.Time.Before(from) && n.Time.Before(to) && q.matches(n) {
+		if s.visible(n) && !n.Time.Before(from) && n.Time.Before(to) && q.matches(n) {
 			rows = append(rows, q.row(n))
 		}
 	}
@@ -91,6 +89,8 @@ func (q query) row(n *Notable) map[string]any {
 		switch field {
 		case "rule_id", "event_id":
 			values = []string{n.ID}
+		case "notable_time":
+			values = []string{timeText(n.Time)}
 		case "source":
 			values = []string{n.Source}
 		case "urgency":

@@ -1,9 +1,11 @@
 package splunktest
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -18,6 +20,7 @@ type Request struct {
 	Path   string // escaped, as sent
 	Query  url.Values
 	Form   url.Values
+	Body   string // of what is not a form
 	Scheme string // of the Authorization header: "Splunk", "Bearer" or ""
 	User   string // "" when nobody was logged in
 }
@@ -77,13 +80,21 @@ type endpoint func(w http.ResponseWriter, r *http.Request, who *login)
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	routes := map[string]endpoint{
-		"GET /services/authentication/current-context":                  s.currentContext,
-		"GET /services/alerts/reviewstatuses":                           s.reviewStatuses,
-		"POST /services/notable_update":                                 s.notableUpdate,
-		"POST /services/search/v2/jobs/export":                          s.export,
-		"POST /servicesNS/{owner}/{app}/search/v2/jobs/export":          s.export,
-		"GET /servicesNS/{owner}/{app}/storage/passwords/{name}":        s.password,
-		"GET /servicesNS/{owner}/{app}/storage/collections/data/{coll}": s.collection,
+		"GET /services/authentication/current-context":                       s.currentContext,
+		"GET /services/alerts/reviewstatuses":                                s.reviewStatuses,
+		"POST /services/notable_update":                                      s.notableUpdate,
+		"POST /services/search/v2/jobs/export":                               s.export,
+		"POST /servicesNS/{owner}/{app}/search/v2/jobs/export":               s.export,
+		"GET /servicesNS/{owner}/{app}/storage/passwords/{name}":             s.password,
+		"GET /servicesNS/{owner}/{app}/storage/collections/data/{coll}":      s.collection,
+		"GET /servicesNS/{owner}/{app}/configs/conf-log_review/{stanza}":     s.logReview,
+		"GET /servicesNS/{owner}/{app}/public/v2/findings":                   s.es8("", s.findings),
+		"POST /servicesNS/{owner}/{app}/public/v2/findings":                  s.es8("", s.createFinding),
+		"GET /servicesNS/{owner}/{app}/public/v2/findings/{id}":              s.es8("", s.finding),
+		"/servicesNS/{owner}/{app}/public/v2/findings/{id}":                  s.es8("", immutable),
+		"POST /servicesNS/{owner}/{app}/v1/investigations/{id}":              s.es8(AppMissionControl, s.updateFinding),
+		"GET /servicesNS/{owner}/{app}/public/v2/investigations/{id}/notes":  s.es8(AppMissionControl, s.notes),
+		"POST /servicesNS/{owner}/{app}/public/v2/investigations/{id}/notes": s.es8(AppMissionControl, s.notes),
 		"/": notFound,
 	}
 	for pattern, serve := range routes {
@@ -113,7 +124,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, serve endpoint) {
 
 func (s *Server) record(r *http.Request, who *login) {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	req := Request{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query(), Form: r.PostForm, Scheme: scheme}
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	req := Request{
+		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query(), Form: r.PostForm, Body: string(body), Scheme: scheme,
+	}
 	if who != nil {
 		req.User = who.user
 	}

@@ -45,8 +45,9 @@ type Review struct {
 // Notable is a notable event with its review history, oldest first.
 type Notable struct {
 	Event
-	ID      string // event_id: guid@@notable@@md5
+	ID      string // event_id: guid@@notable@@md5, or uuid@@notable@@time<seconds> of a finding made by hand
 	Reviews []Review
+	Notes   []Note
 }
 
 // Status returns the present status: the last review's, else the event's, else "".
@@ -152,7 +153,7 @@ func (s *Server) Notables() []Notable {
 
 func (n *Notable) copy() Notable {
 	c := *n
-	c.Reviews = slices.Clone(n.Reviews)
+	c.Reviews, c.Notes = slices.Clone(n.Reviews), slices.Clone(n.Notes)
 	return c
 }
 
@@ -199,4 +200,11 @@ func (s *Server) Events(index string) []Event {
 		}
 	}
 	return out
+}
+
+// Clear forgets all events and requests.
+func (s *Server) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notables, s.others, s.requests = nil, nil, nil
 }

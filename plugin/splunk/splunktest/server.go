@@ -34,6 +34,9 @@ type Options struct {
 	ReviewStatuses   []ReviewStatus
 	MaxExportResults int // 0 = all
 
+	FindingsApp string // where Enterprise Security 8 has its findings; "" is an older one, without findings
+	NoHistory   bool   // changes of findings leave no entry in incident_review
+
 	// Before is called before each request is answered, when no lock is held: it may use the
 	// server, as a person who acts between two requests of winnow's does.
 	Before func(Request)
@@ -55,6 +58,7 @@ type Server struct {
 	faults    []*Fault
 	requests  []Request
 	lastTime  float64 // of the newest review
+	serial    int     // of findings and notes
 }
 
 const defaultGUID = "1A082D7B-D5A1-4A2B-BB94-41C439BE3EB7"

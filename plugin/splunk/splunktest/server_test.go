@@ -247,7 +247,7 @@ func TestExport(t *testing.T) {
 	now := testNow
 	f := newFake(t, Options{Now: func() time.Time { return now }, IndexLag: time.Second})
 	id := f.AddNotable("S", `si"d\`, "0", map[string]string{"severity": "high"})
-	const spl = "search index=notable orig_sid=\"SI\\\"d\\\\\" orig_rid=0 | eval `get_event_id_meval`, rule_id=event_id | `get_urgency` | table rule_id, orig_sid, urgency, status"
+	const spl = "search index=notable orig_sid=\"SI\\\"d\\\\\" orig_rid=0 | eval `get_event_id_meval`, rule_id=event_id, notable_time=_time | `get_urgency` | table rule_id, orig_sid, urgency, status"
 	status, body := f.call(exportPath, search(spl))
 	f.want(200, nil, status, body)
 	if body != `{"lastrow":true,"preview":false}`+"\n" {

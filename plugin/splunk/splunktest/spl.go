@@ -11,6 +11,7 @@ import (
 // macros that name and rate an event, and a table at the end.
 type query struct {
 	terms  []term
+	either [][]term // one of these must fit too, where there are any
 	macros bool
 	table  []string
 	head   int // 0 = all
@@ -33,8 +34,8 @@ func parseSPL(spl string) (query, error) {
 		args = strings.TrimSpace(args)
 		switch {
 		case i == 0 && command == "search":
-			q.terms, err = parseTerms(args)
-		case i > 0 && command == "eval" && args == "`get_event_id_meval`, rule_id=event_id", i > 0 && command == "`get_urgency`":
+			q.terms, q.either, err = parseSearch(args)
+		case i > 0 && command == "eval" && args == "`get_event_id_meval`, rule_id=event_id, notable_time=_time", i > 0 && command == "`get_urgency`":
 			q.macros = true
 		case i > 0 && i == len(stages)-1 && len(q.table) > 0 && command == "head":
 			if q.head, err = strconv.Atoi(args); err != nil || q.head < 1 {
@@ -104,6 +105,26 @@ func parseTerms(s string) ([]term, error) {
 	return terms, nil
 }
 
+var eitherForm = regexp.MustCompile(`^(.*?)\((.*?) OR \((.*)\)\)$`)
+
+// parseSearch reads terms, and at their end two ways of which one must fit: (a="b" OR (c="d" e="f")).
+func parseSearch(s string) (all []term, either [][]term, err error) {
+	m := eitherForm.FindStringSubmatch(s)
+	if m == nil {
+		all, err = parseTerms(s)
+		return all, nil, err
+	}
+	for _, part := range m[2:] {
+		terms, err := parseTerms(part)
+		if err != nil {
+			return nil, nil, err
+		}
+		either = append(either, terms)
+	}
+	all, err = parseTerms(m[1])
+	return all, either, err
+}
+
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -118,7 +139,14 @@ func unescape(s string) string {
 // matches compares as the search command does: without regard to case, and with * for anything,
 // in quotes or not.
 func (q query) matches(n *Notable) bool {
-	for _, t := range q.terms {
+	if !fits(q.terms, n) {
+		return false
+	}
+	return len(q.either) == 0 || slices.ContainsFunc(q.either, func(way []term) bool { return fits(way, n) })
+}
+
+func fits(terms []term, n *Notable) bool {
+	for _, t := range terms {
 		values := n.Fields[t.field]
 		switch t.field {
 		case "index":

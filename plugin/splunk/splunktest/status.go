@@ -19,6 +19,10 @@ func DefaultReviewStatuses() []ReviewStatus {
 		{ID: "3", Label: "Pending"}, {ID: "4", Label: "Resolved"}, {ID: "5", Label: "Closed", End: true},
 		{ID: "disposition:1", Label: "True Positive - Suspicious Activity", Type: "disposition"},
 		{ID: "disposition:2", Label: "Benign Positive - Suspicious But Expected", Type: "disposition"},
+		{ID: "disposition:0", Label: "Unassigned", Type: "disposition"},
+		{ID: "disposition:3", Label: "False Positive - Incorrect Analytic Logic", Type: "disposition"},
+		{ID: "disposition:4", Label: "False Positive - Inaccurate Data", Type: "disposition"},
+		{ID: "disposition:5", Label: "Other", Type: "disposition"},
 		{ID: "disposition:6", Label: "Undetermined", Type: "disposition", Default: true},
 	}
 }

@@ -1,6 +1,7 @@
 package splunktest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,11 +10,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Change is what a caller of notable_update asks for. Empty fields stay as they are.
 type Change struct {
 	Status, Urgency, Owner, Disposition, Comment string
+
+	// Skew is how far ahead the clock of the search head is that takes the change. With it the entry
+	// keeps the time of that clock, even if that is before entries that were made earlier.
+	Skew time.Duration
 }
 
 var (
@@ -119,13 +125,17 @@ func (s *Server) apply(ids []string, user string, c Change) string {
 // addReview appends a record that inherits what the change does not set. The endpoint does not
 // ask whether the event exists.
 func (s *Server) addReview(id, user string, c Change) {
-	s.lastTime = max(s.lastTime+0.001, float64(s.opts.Now().UnixMilli())/1000)
+	at := float64(s.opts.Now().Add(c.Skew).UnixMilli()) / 1000
+	if c.Skew == 0 {
+		at = max(s.lastTime+0.001, at)
+		s.lastTime = at
+	}
 	for _, n := range s.notables {
 		if n.ID != id {
 			continue
 		}
 		rec := Review{
-			Time: s.lastTime, RuleID: id, User: user, Comment: c.Comment,
+			Time: at, RuleID: id, User: user, Comment: c.Comment,
 			Status: or(c.Status, or(n.Status(), s.opts.defaultStatus())),
 			Owner:  c.Owner, Urgency: c.Urgency, Disposition: c.Disposition,
 		}
@@ -135,6 +145,7 @@ func (s *Server) addReview(id, user string, c Change) {
 			rec.Disposition = or(rec.Disposition, last.Disposition)
 		}
 		n.Reviews = append(n.Reviews, rec)
+		slices.SortStableFunc(n.Reviews, func(a, b Review) int { return cmp.Compare(a.Time, b.Time) })
 	}
 }
 
