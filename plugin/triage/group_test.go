@@ -203,10 +203,7 @@ func TestShadowSamples(t *testing.T) {
 		free++
 		return offline.pipeline(t, r.facts, r.state.Default("attack.csv")).Analyse(t.Context(), in)
 	})
-	n := 400
-	if testing.Short() {
-		n = 200
-	}
+	const n = 400
 	for i := range n {
 		r.triage(r.alert(fmt.Sprint(i), "user", fmt.Sprint("user", i)))
 	}

@@ -86,7 +86,7 @@ func newRig(t testing.TB, set ...string) *rig {
 	r.ok(err)
 	r.facts, err = llm.LoadFacts(d.FactsPaths()...)
 	r.ok(err)
-	r.sinks = d.Settings.Sinks
+	r.sinks = d.Settings.EnabledSinks()
 	r.open()
 	t.Cleanup(func() { _ = r.ledger.Close() })
 	return r

@@ -109,7 +109,7 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 	}
 	stands := e.stands(entry, rec)
 	switch {
-	case sink.Type == conf.SinkNotable && !stands && e.survives(rec) && !groupedIn(rec):
+	case e.writes(sink) && !stands && e.survives(rec) && !groupedIn(rec):
 		return ledger.DeliverNotable, false
 	case sink.Type == conf.SinkUpdate && stands && rec.Outcome.Run == winnow.RunEnforce:
 		return ledger.DeliverUpdate, false

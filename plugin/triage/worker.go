@@ -328,7 +328,12 @@ func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error
 	}
 	switch {
 	case next.IsZero():
-		w.Log.Error("delivery given up: it stays in the outbox", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1, "err", failure)
+		other, err := w.Engine.otherWay(t, &p.Delivery)
+		if err != nil {
+			return err
+		}
+		w.Log.Error("delivery given up: it stays in the outbox", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1,
+			"other_way", other, "err", failure)
 	case !held:
 		w.Log.Warn("delivery failed", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1, "again", next, "err", failure)
 	}
