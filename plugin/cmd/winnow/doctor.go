@@ -93,6 +93,7 @@ func (g *globals) doctor(ctx context.Context) error {
 	x.spool()
 	x.ledger(ctx)
 	x.splunk()
+	x.enterpriseSecurity()
 	return x.print()
 }
 
