@@ -121,6 +121,11 @@ bench-llm: needs ## measure what asking costs beside the model, and how much a s
 	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestBench' -count=1 -timeout 20m -v ./plugin/triage
 
 # WINNOW_ORACLE_TTL="15m 1h 4h 24h" prints the curve over the life of cached verdicts.
+.PHONY: bench-queue
+bench-queue: needs ## measure what a lease costs when a million alerts wait
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestBench' -count=1 -timeout 10m -v ./plugin/queue
+
 .PHONY: bench-oracle
 bench-oracle: needs ## ask a model that knows every label: what reaches it, what is hidden (minutes; needs the data beside the project)
 	@mkdir -p build/bench

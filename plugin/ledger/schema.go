@@ -353,6 +353,27 @@ CREATE TABLE call_tallies (                -- what the calls of the ledger add u
 INSERT INTO call_tallies SELECT model, task, agent, state, replay, count(*), sum(unpriced), sum(input), sum(output),
  CAST(min(total(booked), 9e18) AS INTEGER) FROM calls GROUP BY model, task, agent, state, replay;
 `,
+	`
+-- A queue in which searches take turns. not_before is the end of a lease too, 0 says that the alert is
+-- ready; cause tells people what failed, and kind is one word for it.
+ALTER TABLE queue ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE queue ADD COLUMN visible_by INTEGER NOT NULL DEFAULT 0; -- when people must see the alert, 0: they do
+UPDATE queue SET not_before = max(leased, not_before), visible_by = max(enqueued, 1);
+DROP INDEX queue_order;
+CREATE INDEX queue_order ON queue (priority, search, not_before, enqueued, id);
+CREATE INDEX queue_visible ON queue (priority, visible_by) WHERE visible_by > 0;
+
+CREATE TABLE queue_turns (                 -- searches of which alerts wait, or did
+  priority INTEGER NOT NULL,
+  search   TEXT NOT NULL,
+  turn     INTEGER NOT NULL,               -- the lowest is served next
+  PRIMARY KEY (priority, search)
+) WITHOUT ROWID;
+CREATE INDEX queue_turns_order ON queue_turns (priority, turn, search);
+INSERT INTO queue_turns (priority, search, turn) SELECT DISTINCT priority, search, 0 FROM queue;
+
+CREATE INDEX alerts_gave_up ON alerts (reason, id) WHERE reason GLOB 'gave_up:*';
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

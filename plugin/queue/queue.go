@@ -1,15 +1,16 @@
 // Package queue is the durable queue of alerts that wait for triage. It lives in the ledger's
 // SQLite file, so that an alert enters and leaves it in the same transaction as its outcome
 // changes: an alert is queued exactly as long as its outcome is.
+//
+// An alert is ready, or becomes it at the time in the column not_before: when the lease of whoever holds it
+// runs out, or when it is to be tried again. What is handed out first is in lease.go, what is not
+// settled in time in visible.go.
 package queue
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -23,12 +24,35 @@ type DB interface {
 
 // Item is one alert that waits.
 type Item struct {
-	ID       string    `json:"id"`
-	Search   string    `json:"search_name"`
-	Priority int       `json:"priority"`
-	Enqueued time.Time `json:"enqueued"`
-	Attempts int       `json:"attempts"`
-	Cause    string    `json:"cause"` // why the last try failed, "" before the first
+	ID        string
+	Search    string
+	Priority  int
+	Enqueued  time.Time
+	Attempts  int
+	Failure             // of the last try, zero before the first
+	Due       time.Time // when it is handed out at the earliest, zero: it is ready
+	Leased    bool      // somebody holds it, until Due
+	VisibleBy time.Time // when people must see it if it is not settled by then, zero: they do
+}
+
+// Cause is what kept an alert from its outcome, as in gave_up:CAUSE.
+type Cause string
+
+// The causes.
+const (
+	CauseModel   Cause = "model"   // models could not be asked
+	CauseAnalyst Cause = "analyst" // an analyst gave no answer
+	CauseWorker  Cause = "worker"  // the worker ended before there was an answer
+	CauseLedger  Cause = "ledger"  // what is kept of the alert cannot be read
+)
+
+// Causes returns them all.
+func Causes() []Cause { return []Cause{CauseModel, CauseAnalyst, CauseWorker, CauseLedger} }
+
+// Failure says why a try failed.
+type Failure struct {
+	Cause  Cause
+	Detail string // for people
 }
 
 // Priority orders the queue: the more severe first. An unknown severity may be anything, so it
@@ -40,65 +64,41 @@ func Priority(s winnow.Severity) int {
 	return int(s)
 }
 
+const columns = "id, search, priority, enqueued, attempts, kind, cause, not_before, leased, visible_by"
+
 // Push puts an alert into the queue. An alert that is queued already stays where it is.
 func Push(ctx context.Context, db DB, it Item) error {
-	_, err := db.ExecContext(ctx, `INSERT OR IGNORE INTO queue (id, priority, search, enqueued, not_before, leased, attempts, cause)
- VALUES (?,?,?,?,0,0,?,?)`, it.ID, it.Priority, it.Search, it.Enqueued.UnixMicro(), it.Attempts, it.Cause)
+	_, err := db.ExecContext(ctx, `INSERT OR IGNORE INTO queue (id, priority, search, enqueued, leased, attempts, kind, cause, not_before, visible_by)
+ VALUES (?,?,?,?,0,?,?,?,0,?)`, it.ID, it.Priority, it.Search, it.Enqueued.UnixMicro(), it.Attempts, it.Cause, it.Detail, micro(it.VisibleBy))
+	if err == nil {
+		_, err = db.ExecContext(ctx, "INSERT OR IGNORE INTO queue_turns (priority, search, turn) VALUES (?,?,0)", it.Priority, it.Search)
+	}
 	if err != nil {
 		return fmt.Errorf("queue: push %s: %w", it.ID, err)
 	}
 	return nil
 }
 
-// Lease hands out up to limit alerts that are due and were queued at or after since, most severe and
-// then oldest first, and hides them until the given time. A worker that dies loses its leases then,
-// never the alerts. The zero since is for all.
-func Lease(ctx context.Context, db DB, now, until, since time.Time, limit int) ([]Item, error) {
-	from := int64(math.MinInt64)
-	if !since.IsZero() {
-		from = since.UnixMicro()
-	}
-	items, err := read(ctx, db, `UPDATE queue SET leased = ?, attempts = attempts + 1 WHERE id IN (
- SELECT id FROM queue WHERE leased <= ? AND not_before <= ? AND enqueued >= ? ORDER BY priority DESC, enqueued, id LIMIT ?)
- RETURNING id, search, priority, enqueued, attempts, cause`, until.UnixMicro(), now.UnixMicro(), now.UnixMicro(), from, limit)
-	if err != nil {
-		return nil, fmt.Errorf("queue: lease: %w", err)
-	}
-	return items, nil
-}
-
-// LeaseBacklog does the same for alerts that were queued before the given time, most severe and then
-// newest first: after an outage what happens now matters more than what nobody can stop any more.
-func LeaseBacklog(ctx context.Context, db DB, now, until, before time.Time, limit int) ([]Item, error) {
-	var out []Item
-	// One severity at a time, so that the index gives the order and a long backlog is not sorted.
-	for p := int(winnow.SeverityCritical); p >= 0 && len(out) < limit; p-- {
-		items, err := read(ctx, db, `UPDATE queue SET leased = ?, attempts = attempts + 1 WHERE id IN (
- SELECT id FROM queue WHERE priority = ? AND leased <= ? AND not_before <= ? AND enqueued < ? ORDER BY enqueued DESC, id DESC LIMIT ?)
- RETURNING id, search, priority, enqueued, attempts, cause`,
-			until.UnixMicro(), p, now.UnixMicro(), now.UnixMicro(), before.UnixMicro(), limit-len(out))
-		if err != nil {
-			return nil, fmt.Errorf("queue: lease backlog: %w", err)
-		}
-		slices.Reverse(items)
-		out = append(out, items...)
-	}
-	return out, nil
-}
-
 // Extend hides leased alerts for longer: whoever holds them is alive and not done.
 func Extend(ctx context.Context, db DB, ids []string, until time.Time) error {
 	for _, id := range ids {
-		if _, err := db.ExecContext(ctx, "UPDATE queue SET leased = ? WHERE id = ? AND leased > 0", until.UnixMicro(), id); err != nil {
+		_, err := db.ExecContext(ctx, "UPDATE queue SET leased = ?, not_before = ? WHERE id = ? AND leased > 0", until.UnixMicro(), until.UnixMicro(), id)
+		if err != nil {
 			return fmt.Errorf("queue: extend %s: %w", id, err)
 		}
 	}
 	return nil
 }
 
-// Release takes back all leases. The one worker calls it when it starts: whoever held them is gone.
+// Release takes back all leases. The one worker calls it when it starts: whoever held them is gone. It also
+// forgets the turns of searches that nothing waits of.
 func Release(ctx context.Context, db DB) error {
-	if _, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0 WHERE leased > 0"); err != nil {
+	_, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0, not_before = 0 WHERE leased > 0")
+	if err == nil {
+		_, err = db.ExecContext(ctx, `DELETE FROM queue_turns WHERE NOT EXISTS (
+ SELECT 1 FROM queue WHERE queue.priority = queue_turns.priority AND queue.search = queue_turns.search)`)
+	}
+	if err != nil {
 		return fmt.Errorf("queue: release: %w", err)
 	}
 	return nil
@@ -112,9 +112,9 @@ func Done(ctx context.Context, db DB, id string) error {
 	return nil
 }
 
-// Retry gives an alert back with the cause of the failure, due again at the given time.
-func Retry(ctx context.Context, db DB, id, cause string, at time.Time) error {
-	_, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0, not_before = ?, cause = ? WHERE id = ?", at.UnixMicro(), cause, id)
+// Retry gives an alert back with what failed, due again at the given time.
+func Retry(ctx context.Context, db DB, id string, why Failure, at time.Time) error {
+	_, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0, not_before = ?, kind = ?, cause = ? WHERE id = ?", micro(at), why.Cause, why.Detail, id)
 	if err != nil {
 		return fmt.Errorf("queue: retry %s: %w", id, err)
 	}
@@ -123,9 +123,9 @@ func Retry(ctx context.Context, db DB, id, cause string, at time.Time) error {
 
 // Return gives an alert back as if it had not been handed out: that it could not be dealt with says
 // nothing about the alert, so the try does not count. It is due again at the given time.
-func Return(ctx context.Context, db DB, id, cause string, at time.Time) error {
-	_, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0, not_before = ?, cause = ?, attempts = max(attempts - 1, 0) WHERE id = ?",
-		at.UnixMicro(), cause, id)
+func Return(ctx context.Context, db DB, id string, why Failure, at time.Time) error {
+	_, err := db.ExecContext(ctx, "UPDATE queue SET leased = 0, not_before = ?, kind = ?, cause = ?, attempts = max(attempts - 1, 0) WHERE id = ?",
+		micro(at), why.Cause, why.Detail, id)
 	if err != nil {
 		return fmt.Errorf("queue: return %s: %w", id, err)
 	}
@@ -146,29 +146,41 @@ func count(ctx context.Context, db DB, id string, by int) error {
 	return nil
 }
 
-// List returns what waits, in the order in which it will be handed out.
-func List(ctx context.Context, db DB, limit int) ([]Item, error) {
-	items, err := read(ctx, db, `SELECT id, search, priority, enqueued, attempts, cause FROM queue
- ORDER BY priority DESC, enqueued, id LIMIT ?`, limit)
+// Shift moves all times by as much as the clock has jumped, so that nothing waits longer or shorter for it.
+func Shift(ctx context.Context, db DB, by time.Duration) error {
+	us := by.Microseconds()
+	_, err := db.ExecContext(ctx, `UPDATE queue SET enqueued = enqueued + ?1, not_before = iif(not_before > 0, max(not_before + ?1, 1), 0),
+ leased = iif(leased > 0, max(leased + ?1, 1), 0), visible_by = iif(visible_by > 0, max(visible_by + ?1, 1), 0)`, us)
 	if err != nil {
-		return nil, fmt.Errorf("queue: list: %w", err)
+		return fmt.Errorf("queue: shift: %w", err)
 	}
-	return items, nil
+	return nil
 }
 
-// Len returns how many alerts wait.
-func Len(ctx context.Context, db DB) (n int, err error) {
-	rows, err := db.QueryContext(ctx, "SELECT count(*) FROM queue")
+// Bound pulls what lies in a future that nobody has set back to the present: the clock was set back while no
+// worker ran. Nothing waits longer than longest for its next try.
+func Bound(ctx context.Context, db DB, now time.Time, longest time.Duration) error {
+	end := now.Add(longest).UnixMicro()
+	_, err := db.ExecContext(ctx, "UPDATE queue SET not_before = min(not_before, ?1), enqueued = min(enqueued, ?2) WHERE not_before > ?1 OR enqueued > ?2", end, now.UnixMicro())
 	if err != nil {
-		return 0, fmt.Errorf("queue: count: %w", err)
+		return fmt.Errorf("queue: bound: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := rows.Scan(&n); err != nil {
-			return 0, fmt.Errorf("queue: count: %w", err)
-		}
+	return nil
+}
+
+// micro is a time in the file's unit; the zero time, and any that would look like it, is 0.
+func micro(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
-	return n, rows.Err()
+	return max(t.UnixMicro(), 1)
+}
+
+func timeOf(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
 }
 
 func read(ctx context.Context, db DB, query string, args ...any) ([]Item, error) {
@@ -180,15 +192,12 @@ func read(ctx context.Context, db DB, query string, args ...any) ([]Item, error)
 	var out []Item
 	for rows.Next() {
 		var it Item
-		var enqueued int64
-		if err := rows.Scan(&it.ID, &it.Search, &it.Priority, &enqueued, &it.Attempts, &it.Cause); err != nil {
+		var enqueued, due, leased, visible int64
+		if err := rows.Scan(&it.ID, &it.Search, &it.Priority, &enqueued, &it.Attempts, &it.Cause, &it.Detail, &due, &leased, &visible); err != nil {
 			return nil, err
 		}
-		it.Enqueued = time.UnixMicro(enqueued).UTC()
+		it.Enqueued, it.Due, it.Leased, it.VisibleBy = time.UnixMicro(enqueued).UTC(), timeOf(due), leased > 0, timeOf(visible)
 		out = append(out, it)
 	}
-	slices.SortStableFunc(out, func(a, b Item) int {
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), a.Enqueued.Compare(b.Enqueued), cmp.Compare(a.ID, b.ID))
-	})
 	return out, rows.Err()
 }

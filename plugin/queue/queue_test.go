@@ -15,6 +15,8 @@ import (
 	"github.com/winnow-soc/winnow/plugin/queue"
 )
 
+var busy = queue.Failure{Cause: queue.CauseModel, Detail: "status 503"}
+
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // tester is the queue of a ledger; every call is a transaction that must succeed.
@@ -64,10 +66,10 @@ func (q *tester) lease(now, until time.Time, limit int) (items []queue.Item) {
 func (q *tester) list() (items []queue.Item) {
 	q.Helper()
 	q.do(func(t *ledger.Tx) (err error) {
-		items, err = queue.List(t.Context(), t.Conn(), 100)
-		n, lerr := queue.Len(t.Context(), t.Conn())
-		if n != len(items) {
-			q.Errorf("Len = %d, but %d are listed", n, len(items))
+		items, err = queue.List(t.Context(), t.Conn(), "", 0)
+		n, lerr := queue.Count(t.Context(), t.Conn(), noon)
+		if n.Waiting != len(items) {
+			q.Errorf("%d wait, but %d are listed", n.Waiting, len(items))
 		}
 		return errors.Join(err, lerr)
 	})
@@ -142,7 +144,7 @@ func TestReleaseGivesBackWhatADeadWorkerHeld(t *testing.T) {
 	q.lease(noon, noon.Add(time.Hour), 3)
 	again := noon.Add(time.Minute)
 	q.do(func(t *ledger.Tx) error {
-		return errors.Join(queue.Retry(t.Context(), t.Conn(), "b", "busy", again), queue.Done(t.Context(), t.Conn(), "c"),
+		return errors.Join(queue.Retry(t.Context(), t.Conn(), "b", busy, again), queue.Done(t.Context(), t.Conn(), "c"),
 			queue.Release(t.Context(), t.Conn()))
 	})
 	got := q.lease(noon, noon.Add(time.Hour), 9)
@@ -168,12 +170,12 @@ func TestRetryWaitsAndSaysWhy(t *testing.T) {
 	q.push(item("a", winnow.SeverityLow, 0))
 	q.lease(noon, noon.Add(time.Hour), 9)
 	again := noon.Add(time.Minute)
-	q.do(func(t *ledger.Tx) error { return queue.Retry(t.Context(), t.Conn(), "a", "model: 503", again) })
+	q.do(func(t *ledger.Tx) error { return queue.Retry(t.Context(), t.Conn(), "a", busy, again) })
 	if got := q.lease(again.Add(-time.Microsecond), again, 9); len(got) != 0 {
 		t.Errorf("handed out before its time: %+v", got)
 	}
 	want := item("a", winnow.SeverityLow, 0)
-	want.Attempts, want.Cause = 2, "model: 503"
+	want.Attempts, want.Failure, want.Leased, want.Due = 2, busy, true, again.Add(time.Hour)
 	if diff := cmp.Diff([]queue.Item{want}, q.lease(again, again.Add(time.Hour), 9)); diff != "" {
 		t.Errorf("second try differs (-want +got):\n%s", diff)
 	}
@@ -217,11 +219,20 @@ func TestBrokenConnectionIsAnErrorThatNamesTheStep(t *testing.T) {
 			_, err := queue.Lease(ctx, tx.Conn(), noon, noon, time.Time{}, 1)
 			return err
 		},
-		"release": func(tx *ledger.Tx) error { return queue.Release(ctx, tx.Conn()) },
-		"done a":  func(tx *ledger.Tx) error { return queue.Done(ctx, tx.Conn(), "a") },
-		"retry a": func(tx *ledger.Tx) error { return queue.Retry(ctx, tx.Conn(), "a", "", noon) },
-		"list":    func(tx *ledger.Tx) error { _, err := queue.List(ctx, tx.Conn(), 1); return err },
-		"count":   func(tx *ledger.Tx) error { _, err := queue.Len(ctx, tx.Conn()); return err },
+		"release":      func(tx *ledger.Tx) error { return queue.Release(ctx, tx.Conn()) },
+		"done a":       func(tx *ledger.Tx) error { return queue.Done(ctx, tx.Conn(), "a") },
+		"retry a":      func(tx *ledger.Tx) error { return queue.Retry(ctx, tx.Conn(), "a", busy, noon) },
+		"list":         func(tx *ledger.Tx) error { _, err := queue.List(ctx, tx.Conn(), "", 1); return err },
+		"count":        func(tx *ledger.Tx) error { _, err := queue.Count(ctx, tx.Conn(), noon); return err },
+		"return a":     func(tx *ledger.Tx) error { return queue.Return(ctx, tx.Conn(), "a", busy, noon) },
+		"extend a":     func(tx *ledger.Tx) error { return queue.Extend(ctx, tx.Conn(), []string{"a"}, noon) },
+		"give back a":  func(tx *ledger.Tx) error { return queue.GiveBack(ctx, tx.Conn(), []queue.Item{{ID: "a"}}, 0) },
+		"shift":        func(tx *ledger.Tx) error { return queue.Shift(ctx, tx.Conn(), time.Hour) },
+		"bound":        func(tx *ledger.Tx) error { return queue.Bound(ctx, tx.Conn(), noon, time.Hour) },
+		"late":         func(tx *ledger.Tx) error { _, err := queue.Late(ctx, tx.Conn(), noon, 1); return err },
+		"told a":       func(tx *ledger.Tx) error { return queue.Told(ctx, tx.Conn(), "a") },
+		"make a ready": func(tx *ledger.Tx) error { _, err := queue.MakeReady(ctx, tx.Conn(), "a"); return err },
+		"make ready":   func(tx *ledger.Tx) error { _, err := queue.MakeAllReady(ctx, tx.Conn(), ""); return err },
 	} {
 		if err := q.l.Update(ctx, f); err == nil || !strings.HasPrefix(err.Error(), "queue: "+step+":") {
 			t.Errorf("%s: %v", step, err)

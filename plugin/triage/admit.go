@@ -206,6 +206,6 @@ func (e *Engine) Requeue(t *ledger.Tx, id string, reason winnow.Reason, cause st
 		return err
 	}
 	return queue.Push(t.Context(), t.Conn(), queue.Item{
-		ID: id, Search: entry.Alert.SearchName, Priority: queue.Priority(entry.Alert.Severity), Enqueued: e.Now(), Cause: cause,
+		ID: id, Search: entry.Alert.SearchName, Priority: queue.Priority(entry.Alert.Severity), Enqueued: e.Now(), Failure: queue.Failure{Detail: cause},
 	})
 }

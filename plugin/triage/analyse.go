@@ -15,6 +15,7 @@ import (
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/queue"
 )
 
 // work is one queued alert on its way to an outcome. It goes through prepare and finish inside
@@ -382,9 +383,9 @@ func (e *Engine) concludeFile(ctx context.Context, t *ledger.Tx, w *work) error 
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	cause := "analyst"
+	cause := queue.CauseAnalyst
 	if unavailable(w.err) != nil {
-		cause = "model"
+		cause = queue.CauseModel
 	}
 	return e.GiveUp(t, &w.entry, &w.rec, cause)
 }

@@ -12,7 +12,7 @@ type begun struct {
 	n      int // alerts that are not as they were: settled, in the air or waiting
 	flying []*flight
 	waits  map[groupID][]held
-	rest   []held // there was no room
+	rest   []held // there was no room: they are in the queue again
 }
 
 // begin looks at the alerts that are held: most have an outcome at once, others fly or wait. It takes one
@@ -24,7 +24,7 @@ func (w *Worker) begin(ctx context.Context) (n int, err error) {
 	}
 	b, err := w.beginSome(ctx, items)
 	if err == nil {
-		w.air.ready = b.rest
+		w.air.ready = nil
 		return b.n, nil
 	}
 	if ctx.Err() != nil {
@@ -56,9 +56,8 @@ func (w *Worker) beginSome(ctx context.Context, items []held) (*begun, error) {
 		b, settled = &begun{waits: map[groupID][]held{}}, nil
 		for i, it := range items {
 			if len(b.flying) >= w.room() {
-				rest, err := uncount(t, items[i:])
-				b.rest = rest
-				return err
+				b.rest = items[i:]
+				return noRoom(t, items, i)
 			}
 			done, err := w.beginOne(t, b, it)
 			if err != nil {
@@ -79,6 +78,9 @@ func (w *Worker) beginSome(ctx context.Context, items []held) (*begun, error) {
 	}
 	for _, id := range settled {
 		delete(w.air.leased, id)
+	}
+	for _, it := range b.rest {
+		delete(w.air.leased, it.ID)
 	}
 	for group, waits := range b.waits {
 		w.air.waiting[group] = append(w.air.waiting[group], waits...)
@@ -114,7 +116,7 @@ func (w *Worker) beginOne(t *ledger.Tx, b *begun, it held) (settled bool, err er
 	}
 	if tries > e.Settings.Worker.MaxAttempts {
 		w.Log.Error("triage gave up: the worker ended at every try", "id", it.ID, "attempts", it.Attempts)
-		return true, e.GiveUp(t, &one.entry, &one.rec, "worker")
+		return true, e.GiveUp(t, &one.entry, &one.rec, queue.CauseWorker)
 	}
 	if one.waits {
 		waits, err := uncount(t, []held{it})
@@ -130,6 +132,19 @@ func (w *Worker) beginOne(t *ledger.Tx, b *begun, it held) (settled bool, err er
 	e.takeOff(one, e.Now().Sub(it.Enqueued))
 	b.flying = append(b.flying, &flight{work: one, item: it.Item})
 	return false, nil
+}
+
+// noRoom gives alerts back to the queue that nobody can be asked about now. What comes in meanwhile may be more
+// urgent, or of a search that has waited longer, so nothing is kept in hand.
+func noRoom(t *ledger.Tx, items []held, begun int) error {
+	if _, err := uncount(t, items[begun:]); err != nil {
+		return err
+	}
+	leased := make([]queue.Item, len(items))
+	for i, it := range items {
+		leased[i] = it.Item
+	}
+	return queue.GiveBack(t.Context(), t.Conn(), leased, begun)
 }
 
 // uncount takes back that alerts which nobody has begun with count as tries.
@@ -157,7 +172,8 @@ func (w *Worker) unreadable(ctx context.Context, it held, failure error) error {
 	w.Log.Error("an alert cannot be read", "id", it.ID, "attempts", it.Attempts, "err", failure)
 	return e.Update(ctx, func(t *ledger.Tx) error {
 		if it.Attempts < e.Settings.Worker.MaxAttempts {
-			return queue.Retry(ctx, t.Conn(), it.ID, failure.Error(), e.Now().Add(w.pause(it.Attempts)))
+			why := queue.Failure{Cause: queue.CauseLedger, Detail: failure.Error()}
+			return queue.Retry(ctx, t.Conn(), it.ID, why, e.Now().Add(w.pause(it.Attempts)))
 		}
 		return e.GiveUpUnread(t, it.Item)
 	})

@@ -208,7 +208,7 @@ func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, f *flight) error {
 	if err != nil {
 		return err
 	}
-	why := unavailable(one.err)
+	away := unavailable(one.err)
 	switch {
 	case !current:
 		w.Log.Info("what the analysts found is past: the alert has changed meanwhile", "id", f.item.ID)
@@ -218,24 +218,24 @@ func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, f *flight) error {
 	case one.err == nil:
 		return e.finish(t, one)
 	case f.ended != nil:
-		return errors.Join(t.Rebook(f.item.ID), queue.Return(ctx, t.Conn(), f.item.ID, f.ended.Error(), e.Now()))
-	case why != nil:
-		return w.postpone(ctx, t, f, one, why)
+		return errors.Join(t.Rebook(f.item.ID), queue.Return(ctx, t.Conn(), f.item.ID, queue.Failure{Cause: queue.CauseWorker, Detail: f.ended.Error()}, e.Now()))
+	case away != nil:
+		return w.postpone(ctx, t, f, one, away)
 	}
-	cause := "analyst"
+	why := queue.Failure{Cause: queue.CauseAnalyst, Detail: one.err.Error()}
 	if broke, ok := errors.AsType[*PanicError](one.err); ok {
-		cause = "panic"
+		why.Cause = queue.CausePanic
 		w.Log.Error("a panic while an alert was analysed", "id", f.item.ID, "attempts", f.item.Attempts, "err", broke, "stack", broke.Stack)
 	}
 	if f.item.Attempts >= e.Settings.Worker.MaxAttempts {
 		w.Log.Error("triage gave up", "id", f.item.ID, "attempts", f.item.Attempts, "err", one.err)
-		return e.GiveUp(t, &one.entry, &one.rec, cause)
+		return e.GiveUp(t, &one.entry, &one.rec, why.Cause)
 	}
 	w.Log.Warn("triage failed, will try again", "id", f.item.ID, "attempts", f.item.Attempts, "err", one.err)
 	if err := t.Rebook(f.item.ID); err != nil { // the failed try may have cost something
 		return err
 	}
-	return queue.Retry(ctx, t.Conn(), f.item.ID, one.err.Error(), e.Now().Add(w.pause(f.item.Attempts)))
+	return queue.Retry(ctx, t.Conn(), f.item.ID, why, e.Now().Add(w.pause(f.item.Attempts)))
 }
 
 // land waits for what is in the air, for as long as given, and ends the rest. What has no outcome then
@@ -309,7 +309,7 @@ func (w *Worker) giveBack(ctx context.Context, items []held) error {
 			if it.uncounted {
 				back = queue.Retry
 			}
-			if err := back(ctx, t.Conn(), it.ID, it.Cause, w.Engine.Now()); err != nil {
+			if err := back(ctx, t.Conn(), it.ID, it.Failure, w.Engine.Now()); err != nil {
 				return err
 			}
 		}

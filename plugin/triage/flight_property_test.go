@@ -212,7 +212,7 @@ func (a *air) finish(rt *rapid.T) {
 	}
 	var left []queue.Item
 	a.view(func(t *ledger.Tx) (err error) {
-		left, err = queue.List(t.Context(), t.Conn(), 10)
+		left, err = queue.List(t.Context(), t.Conn(), "", 10)
 		return err
 	})
 	if len(left) > 0 || !a.w.air.empty() || len(a.engine.groups.flying) > 0 {

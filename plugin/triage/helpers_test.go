@@ -277,7 +277,7 @@ func (r *rig) sent() (out []ledger.Delivery) {
 func (r *rig) queued() (items []queue.Item) {
 	r.t.Helper()
 	r.view(func(t *ledger.Tx) (err error) {
-		items, err = queue.List(t.Context(), t.Conn(), 1000)
+		items, err = queue.List(t.Context(), t.Conn(), "", 1000)
 		return err
 	})
 	return items

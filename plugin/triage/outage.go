@@ -69,7 +69,7 @@ func (w *Worker) postpone(ctx context.Context, t *ledger.Tx, f *flight, one *wor
 	end := it.Enqueued.Add(w.Engine.waitMax(it))
 	if !now.Before(end) {
 		w.Log.Error("triage gave up: models were not available for too long", "id", it.ID, "queued", it.Enqueued, "err", why)
-		return w.Engine.GiveUp(t, &one.entry, &one.rec, "model")
+		return w.Engine.GiveUp(t, &one.entry, &one.rec, queue.CauseModel)
 	}
 	again := now.Add(w.Engine.Settings.Queue.RetryMin)
 	if why.Until.After(again) {
@@ -80,14 +80,15 @@ func (w *Worker) postpone(ctx context.Context, t *ledger.Tx, f *flight, one *wor
 	}
 	w.Log.Warn("a model is not available: the alert waits", "id", it.ID, "again", again, "err", why)
 	f.postponed = true
+	failure := queue.Failure{Cause: queue.CauseModel, Detail: why.Error()}
 	if one.leads {
 		for _, other := range w.air.waiting[one.group] { // all of them are not counted as tries
-			if err := queue.Retry(ctx, t.Conn(), other.ID, why.Error(), again); err != nil {
+			if err := queue.Retry(ctx, t.Conn(), other.ID, failure, again); err != nil {
 				return err
 			}
 		}
 	}
-	return errors.Join(t.Rebook(it.ID), queue.Return(ctx, t.Conn(), it.ID, why.Error(), again))
+	return errors.Join(t.Rebook(it.ID), queue.Return(ctx, t.Conn(), it.ID, failure, again))
 }
 
 // waitMax is how long an alert waits for models, since it was queued.

@@ -13,6 +13,7 @@ import (
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/queue"
 )
 
 // down is a model that cannot be asked, as the pipeline tells it.
@@ -34,7 +35,7 @@ func TestAlertsWaitForModels(t *testing.T) {
 		r.step(w)
 	}
 	items := r.queued()
-	if len(items) != 2 || items[0].Attempts != 0 || items[1].Attempts != 0 || items[0].Cause == "" || items[1].Cause == "" {
+	if len(items) != 2 || items[0].Attempts != 0 || items[1].Attempts != 0 || items[0].Cause != queue.CauseModel || items[1].Cause != queue.CauseModel {
 		t.Fatalf("the queue is %+v", items)
 	}
 	if r.at = until.Add(-time.Second); r.due() {

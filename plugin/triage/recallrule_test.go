@@ -79,8 +79,8 @@ func TestRecallOfARule(t *testing.T) {
 		t.Errorf("recalled %+v", done)
 	}
 	for _, it := range r.queued() {
-		if it.Cause != "recall of "+travelID {
-			t.Errorf("queued because of %q", it.Cause)
+		if it.Detail != "recall of "+travelID {
+			t.Errorf("queued because of %q", it.Detail)
 		}
 	}
 	for _, id := range ids {
@@ -245,7 +245,7 @@ func TestRecallGoesOnAfterARestart(t *testing.T) {
 
 func (r *rig) queuedAll() (items []queue.Item) {
 	r.view(func(t *ledger.Tx) (err error) {
-		items, err = queue.List(t.Context(), t.Conn(), 10_000)
+		items, err = queue.List(t.Context(), t.Conn(), "", 10_000)
 		return err
 	})
 	return items

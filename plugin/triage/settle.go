@@ -150,14 +150,14 @@ func (e *Engine) GiveUpUnread(t *ledger.Tx, it queue.Item) error {
 	if key, err := t.KeyOf(it.ID); err == nil {
 		entry.Key = key
 	}
-	return e.GiveUp(t, &entry, &rec, "ledger")
+	return e.GiveUp(t, &entry, &rec, queue.CauseLedger)
 }
 
 // GiveUp escalates an alert that could not be judged in the last of its tries: nobody knows what
 // it is, so a person must look.
-func (e *Engine) GiveUp(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, cause string) error {
+func (e *Engine) GiveUp(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, cause queue.Cause) error {
 	rec.Verdict = winnow.Verdict{Case: winnow.Case{
-		What:          "Triage failed: " + cause,
+		What:          "Triage failed: " + string(cause),
 		Why:           "Nobody has judged this alert; it may be anything.",
 		FirstResponse: "Look at the alert itself, then at `winnow doctor`.",
 	}}

@@ -47,10 +47,11 @@ type Worker struct {
 
 // Limits of one turn, so that no step starves the others and no transaction grows without bound.
 const (
-	importBatch  = 500
-	triageBatch  = 64
-	heldBatch    = 2000 // alerts that wait for others, beside those in the air
-	deliverBatch = 100
+	importBatch   = 500
+	triageBatch   = 64
+	settledAtOnce = 16   // alerts that are looked at beyond the room there is: most need none
+	heldBatch     = 2000 // alerts that wait for others, beside those in the air
+	deliverBatch  = 100
 )
 
 // ErrChanged is what Refresh returns, and Run with it, when the configuration has changed: the
@@ -221,13 +222,15 @@ func (w *Worker) lease(ctx context.Context) error {
 				return err
 			}
 		}
-		fresh, err = queue.Lease(ctx, t.Conn(), now, until, since, triageBatch)
+		fresh, err = queue.Lease(ctx, t.Conn(), now, until, since, min(w.room()+settledAtOnce, triageBatch))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, it := range slices.Concat(old, fresh) {
+	items := slices.Concat(old, fresh)
+	slices.SortStableFunc(items, func(a, b queue.Item) int { return b.Priority - a.Priority })
+	for _, it := range items {
 		w.air.leased[it.ID] = until
 		w.air.ready = append(w.air.ready, held{Item: it})
 	}

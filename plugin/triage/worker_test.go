@@ -245,8 +245,8 @@ func TestFailingAnalystsAreAskedAgain(t *testing.T) {
 		if len(items) == 0 {
 			break
 		}
-		if items[0].Cause != errNoAnswer.Error() {
-			t.Errorf("cause is %q", items[0].Cause)
+		if items[0].Cause != queue.CauseAnalyst || items[0].Detail != errNoAnswer.Error() {
+			t.Errorf("cause is %s, %q", items[0].Cause, items[0].Detail)
 		}
 		was := r.at
 		for ; r.at.Before(was.Add(time.Hour)); r.at = r.at.Add(time.Second) { // back-off: nothing is due at once
