@@ -49,7 +49,7 @@ var mayImport = map[string]string{
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/conf plugin/intake plugin/ledger plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/conf plugin/intake plugin/ledger plugin/queue plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 

@@ -43,11 +43,18 @@ const (
 	CauseModel   Cause = "model"   // models could not be asked
 	CauseAnalyst Cause = "analyst" // an analyst gave no answer
 	CauseWorker  Cause = "worker"  // the worker ended before there was an answer
+	CausePanic   Cause = "panic"   // winnow itself failed over it
 	CauseLedger  Cause = "ledger"  // what is kept of the alert cannot be read
 )
 
-// Causes returns them all.
-func Causes() []Cause { return []Cause{CauseModel, CauseAnalyst, CauseWorker, CauseLedger} }
+// ParseCause reads the word.
+func ParseCause(text string) (Cause, error) {
+	switch c := Cause(text); c {
+	case CauseModel, CauseAnalyst, CauseWorker, CausePanic, CauseLedger:
+		return c, nil
+	}
+	return "", fmt.Errorf("unknown cause %q (want model, analyst, worker, panic or ledger)", text)
+}
 
 // Failure says why a try failed.
 type Failure struct {

@@ -19,8 +19,26 @@ func applyCommand(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Lo
 	switch head.Command {
 	case triage.CommandRecall, triage.CommandResume:
 		return applyRecall(t, engine, body, log)
+	case triage.CommandRetry:
+		return applyRetry(t, engine, body, log)
 	}
 	return applyDecision(t, engine, body, log)
+}
+
+func applyRetry(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
+	r, err := triage.DecodeRetry(body)
+	var done triage.Retried
+	if err == nil {
+		done, err = engine.Retry(t, r)
+	}
+	if errors.Is(err, triage.ErrRetryRefused) {
+		log.Error("retry refused", "err", err)
+		return nil
+	}
+	if err == nil {
+		log.Info("alerts are tried again", "by", r.Actor, "waited", done.Ready, "given_up", done.Requeued, "past", done.Past, "left", done.Left)
+	}
+	return err
 }
 
 func applyRecall(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {

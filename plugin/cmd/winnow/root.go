@@ -100,7 +100,7 @@ func newRoot(g *globals) *cobra.Command {
 	f.StringVar(&g.format, "format", formatTable, "print results as `FORMAT`: table, json or csv")
 	f.BoolVar(&g.quiet, "quiet", false, "print results and errors only")
 	root.AddCommand(
-		triageCommand(g), evalCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), contentCommand(g), ledgerCommand(g), reviewCommand(g),
+		triageCommand(g), evalCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), contentCommand(g), ledgerCommand(g), queueCommand(g), reviewCommand(g),
 		cacheCommand(g), gateCommand(g), modeCommand(g), reportCommand(g), replayCommand(g), redactCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
 	)
 	root.InitDefaultHelpCmd()

@@ -131,13 +131,17 @@ func (g *globals) rulesRecall(ctx context.Context, r triage.Recall, dry bool) er
 	if dry {
 		return g.printRecall(r, count, true)
 	}
+	body, err := r.Encode()
+	if err != nil {
+		return usage(err)
+	}
 	done := false
 	apply := func(e *decider) error {
 		done = true
 		count, err = e.recall(ctx, r, count)
 		return err
 	}
-	if err := g.handOver(ctx, d, r, apply); err != nil {
+	if err := g.handOver(ctx, d, body, apply); err != nil {
 		return err
 	}
 	if !done {
@@ -204,12 +208,8 @@ func knownTarget(gate *allowlist.Gate, r triage.Recall, count triage.RecallCount
 	return nil
 }
 
-// handOver gives a command to the worker, or carries it out when none runs.
-func (g *globals) handOver(ctx context.Context, d *state.Deployment, r triage.Recall, apply func(*decider) error) (err error) {
-	body, err := r.Encode()
-	if err != nil {
-		return usage(err)
-	}
+// handOver gives the body of a command to the worker, or carries it out when none runs.
+func (g *globals) handOver(ctx context.Context, d *state.Deployment, body []byte, apply func(*decider) error) (err error) {
 	lock, err := lockWorker(d)
 	if errors.Is(err, errWorkerRuns) {
 		return alertaction.WriteCommand(d.Path("spool"), g.now(), body)
@@ -248,8 +248,12 @@ func (g *globals) rulesResume(ctx context.Context, r triage.Recall) error {
 	if err != nil {
 		return err
 	}
+	body, err := r.Encode()
+	if err != nil {
+		return usage(err)
+	}
 	found, done := false, false
-	err = g.handOver(ctx, d, r, func(e *decider) error {
+	err = g.handOver(ctx, d, body, func(e *decider) error {
 		done = true
 		found, err = e.engine.Resume(r)
 		return err

@@ -1,0 +1,151 @@
+package triage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/queue"
+)
+
+// CommandRetry is the name of the spool command that a [Retry] is.
+const CommandRetry = "retry"
+
+// ErrRetryRefused is wrapped by errors that say why a retry can never be carried out.
+var ErrRetryRefused = errors.New("retry refused")
+
+// Retry asks to try alerts again now: those that wait for their next try, and those that were given up.
+type Retry struct {
+	Command string `json:"command"` // "retry"
+
+	// Exactly one of these is set.
+	IDs   []string    `json:"ids"`
+	Cause queue.Cause `json:"cause"` // all that failed because of it
+	All   bool        `json:"all"`
+
+	Actor string `json:"actor"`
+}
+
+// Retried says what a retry did.
+type Retried struct {
+	Ready    int `json:"ready"`    // waited, and are due now
+	Requeued int `json:"requeued"` // had been given up, and are triaged again
+	Past     int `json:"past"`     // of the IDs: alerts that have another outcome by now
+	Left     int `json:"left"`     // given up too, but beyond what one command takes
+}
+
+// Bounds of a retry.
+const (
+	maxRetryIDs = 1000
+	maxRequeued = 10_000 // in one transaction
+)
+
+// Encode returns the body of the spool command.
+func (r Retry) Encode() ([]byte, error) {
+	r.Command = CommandRetry
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(r)
+}
+
+// DecodeRetry reads the body of a spool command: one retry, whole and with nothing else.
+func DecodeRetry(body []byte) (r Retry, err error) {
+	dec := json.NewDecoder(strings.NewReader(string(body)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return Retry{}, fmt.Errorf("%w: %w", ErrRetryRefused, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Retry{}, fmt.Errorf("%w: something follows it", ErrRetryRefused)
+	}
+	return r, r.validate()
+}
+
+func (r *Retry) validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrRetryRefused, fmt.Sprintf(format, args...))
+	}
+	said := 0
+	for _, set := range []bool{len(r.IDs) > 0, r.Cause != "", r.All} {
+		if set {
+			said++
+		}
+	}
+	_, badCause := queue.ParseCause(string(r.Cause))
+	switch {
+	case r.Command != CommandRetry:
+		return bad("%q is not a command of this program", r.Command)
+	case said != 1:
+		return bad("name IDs, or give one of --all and --cause CAUSE")
+	case r.Cause != "" && badCause != nil:
+		return bad("%v", badCause)
+	case len(r.IDs) > maxRetryIDs:
+		return bad("%d IDs are too many for one command (at most %d)", len(r.IDs), maxRetryIDs)
+	case r.Actor == "":
+		return bad("nobody is named who asks: give --by NAME")
+	case len(r.Actor) > maxRecallActor:
+		return bad("who asks is too long")
+	}
+	return nil
+}
+
+// gaveUp reports whether the last outcome of an alert is that it was given up. Nobody has decided about it since.
+func gaveUp(rec *winnow.Record) bool {
+	return strings.HasPrefix(string(rec.Outcome.Reason), string(winnow.ReasonGaveUp)+":")
+}
+
+// MayRetry reports whether a retry of the alert does anything: it waits, or was given up.
+func MayRetry(rec *winnow.Record) bool { return rec.Outcome.State == winnow.StateQueued || gaveUp(rec) }
+
+// Retry carries a retry out.
+func (e *Engine) Retry(t *ledger.Tx, r Retry) (done Retried, err error) {
+	if len(r.IDs) > 0 {
+		for _, id := range r.IDs {
+			if err := e.retryOne(t, &done, id, r.Actor); err != nil {
+				return done, err
+			}
+		}
+		return done, nil
+	}
+	if done.Ready, err = queue.MakeAllReady(t.Context(), t.Conn(), r.Cause); err != nil {
+		return done, err
+	}
+	ids, err := t.GaveUp(string(r.Cause))
+	if err != nil {
+		return done, err
+	}
+	done.Left = max(len(ids)-maxRequeued, 0)
+	for _, id := range ids[:len(ids)-done.Left] {
+		if err := e.Requeue(t, id, winnow.ReasonAdhoc, "retried by "+r.Actor); err != nil {
+			return done, err
+		}
+		done.Requeued++
+	}
+	return done, nil
+}
+
+func (e *Engine) retryOne(t *ledger.Tx, done *Retried, id, by string) error {
+	waits, err := queue.MakeReady(t.Context(), t.Conn(), id)
+	if err != nil {
+		return err
+	}
+	if waits {
+		done.Ready++
+		return nil
+	}
+	rec, err := t.Record(id)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound) || err == nil && !gaveUp(&rec):
+		done.Past++
+		return nil
+	case err != nil:
+		return err
+	}
+	done.Requeued++
+	return e.Requeue(t, id, winnow.ReasonAdhoc, "retried by "+by)
+}
