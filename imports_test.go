@@ -39,6 +39,7 @@ var mayImport = map[string]string{
 	"plugin/intake":            "plugin/alertaction",
 	"plugin/queue":             "",
 	"plugin/ledger":            "plugin/crash cache",
+	"plugin/health":            "plugin/alertaction plugin/ledger plugin/state",
 	"plugin/review":            "plugin/ledger",
 	"plugin/report":            "plugin/ledger plugin/conf llm/prices",
 	"plugin/splunk":            "plugin/crash plugin/ledger plugin/conf plugin/stash llm",
@@ -49,7 +50,7 @@ var mayImport = map[string]string{
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/conf plugin/intake plugin/ledger plugin/queue plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/conf plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 
@@ -60,6 +61,7 @@ var onlyImporter = map[string]string{
 	"github.com/hashicorp/golang-lru/v2":     "cache",
 	"modernc.org/sqlite":                     "plugin/ledger",
 	"github.com/spf13/cobra":                 "plugin/cmd/winnow",
+	"github.com/prometheus":                  "plugin/health",
 	"golang.org/x/crypto":                    "plugin/approve",
 	"charm.land/lipgloss/v2":                 "plugin/cmd/winnow",
 	"github.com/schollz/progressbar/v3":      "plugin/cmd/winnow",
@@ -71,7 +73,7 @@ var onlyImporter = map[string]string{
 // notInAction are packages that winnow_triage must not link: it starts for every alert.
 var notInAction = []string{
 	"net/http", "database/sql", "modernc.org/", "github.com/spf13/", "charm.land/", "os/user", "net/rpc", "golang.org/x/crypto", "html/template", "text/template",
-	"github.com/openai/", "github.com/anthropics/", "github.com/splunk/", module + "/llm", module + "/plugin/ledger", module + "/plugin/triage",
+	"github.com/openai/", "github.com/anthropics/", "github.com/splunk/", "github.com/prometheus/", module + "/llm", module + "/plugin/ledger", module + "/plugin/triage",
 }
 
 type listed struct {

@@ -97,6 +97,13 @@ func NewCaller(o CallerOptions) (*Caller, error) {
 // Name returns the name of the model's stanza.
 func (c *Caller) Name() string { return c.o.Name }
 
+// LeftAlone reports whether the model is not asked for a while, because it did not answer several times in
+// a row.
+func (c *Caller) LeftAlone() bool {
+	open, _ := c.breaker.open()
+	return open
+}
+
 // Purpose says what a call is for: what the books say of it, beside its cost.
 type Purpose struct {
 	AlertID, Search, Team string

@@ -169,6 +169,7 @@ func (w *Worker) unreadable(ctx context.Context, it held, failure error) error {
 	if ctx.Err() != nil {
 		return failure
 	}
+	e.Meter.Tried(string(queue.CauseLedger))
 	w.Log.Error("an alert cannot be read", "id", it.ID, "attempts", it.Attempts, "err", failure)
 	return e.Update(ctx, func(t *ledger.Tx) error {
 		if it.Attempts < e.Settings.Worker.MaxAttempts {

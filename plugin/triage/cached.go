@@ -14,6 +14,7 @@ import (
 func (e *Engine) closeFromCache(entry *ledger.Entry, rec *winnow.Record) bool {
 	a := &entry.Alert
 	v, ok := e.memory.Get(entry.Key, a.Received)
+	e.Meter.Looked(ok)
 	if !ok || a.Adhoc || e.proofDue(entry.Key) || e.Gate.Blind != "" || e.Gate.Suspensions.Verdict(v.AlertID) {
 		return false
 	}

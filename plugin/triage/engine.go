@@ -37,7 +37,7 @@ type Analyst interface {
 	Analyse(ctx context.Context, in llm.Input) (llm.Analysis, error)
 }
 
-// Options are the parts an Engine is made of. Lists, Facts, Sinks, Run, Free and Notables may be nil.
+// Options are the parts an Engine is made of. Lists, Facts, Sinks, Meter, Run, Free and Notables may be nil.
 type Options struct {
 	Ledger   *ledger.Ledger
 	Gate     *allowlist.Gate
@@ -72,6 +72,9 @@ type Options struct {
 	// Version names the program; it is kept with what models answered.
 	Version string
 
+	// Meter counts what happens; nil counts nothing.
+	Meter Meter
+
 	// Run overrides the configured run of every search when it is not nil: `winnow triage`.
 	Run *winnow.Run
 }
@@ -89,6 +92,7 @@ type Engine struct {
 	groups     *groups
 	highRisk   map[string]*riskList // by what policy lists
 	stale      bool                 // memory must be read again before it is used
+	kept       []kept               // outcomes of the transaction that runs
 }
 
 // openGroup is the alerts of one key that wait for a person or are escalated.
@@ -100,6 +104,9 @@ type openGroup struct {
 // New returns an engine that has read its memory from the ledger.
 func New(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{Options: o, groups: newGroups(), highRisk: map[string]*riskList{}}
+	if e.Meter == nil {
+		e.Meter = silent{}
+	}
 	return e, e.Reload(ctx)
 }
 
@@ -146,11 +153,13 @@ func (e *Engine) Update(ctx context.Context, f func(*ledger.Tx) error) error {
 			return err
 		}
 	}
+	e.kept = e.kept[:0]
 	err := e.Ledger.Update(ctx, func(t *ledger.Tx) error { return guarded(func() error { return f(t) }) })
 	if err != nil {
 		e.stale = true
 		return err
 	}
+	e.counted()
 	return nil
 }
 

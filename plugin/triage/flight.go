@@ -227,6 +227,7 @@ func (w *Worker) conclude(ctx context.Context, t *ledger.Tx, f *flight) error {
 		why.Cause = queue.CausePanic
 		w.Log.Error("a panic while an alert was analysed", "id", f.item.ID, "attempts", f.item.Attempts, "err", broke, "stack", broke.Stack)
 	}
+	e.Meter.Tried(string(why.Cause))
 	if f.item.Attempts >= e.Settings.Worker.MaxAttempts {
 		w.Log.Error("triage gave up", "id", f.item.ID, "attempts", f.item.Attempts, "err", one.err)
 		return e.GiveUp(t, &one.entry, &one.rec, why.Cause)

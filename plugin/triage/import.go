@@ -160,7 +160,9 @@ func (w *Worker) admitRows(t *ledger.Tx, rows []Row) error {
 
 // finish takes a record out of the spool when its rows are in the ledger.
 func (w *Worker) finish(s *spooled) error {
-	if s.damaged || s.Kind == alertaction.KindQuarantine {
+	aside := s.damaged || s.Kind == alertaction.KindQuarantine
+	w.Engine.Meter.Imported(aside)
+	if aside {
 		return w.setAside(s.rec)
 	}
 	crash.Point("import.before-remove")

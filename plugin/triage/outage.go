@@ -78,6 +78,7 @@ func (w *Worker) postpone(ctx context.Context, t *ledger.Tx, f *flight, one *wor
 	if again.After(end) {
 		again = end
 	}
+	w.Engine.Meter.Tried(string(queue.CauseModel))
 	w.Log.Warn("a model is not available: the alert waits", "id", it.ID, "again", again, "err", why)
 	f.postponed = true
 	failure := queue.Failure{Cause: queue.CauseModel, Detail: why.Error()}

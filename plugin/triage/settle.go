@@ -51,6 +51,7 @@ func (e *Engine) Settle(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) e
 }
 
 func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq int64) error {
+	e.count(rec)
 	switch rec.Outcome.State {
 	case winnow.StateEscalated:
 		e.enterOpen(entry.Key, rec.ID)

@@ -147,7 +147,9 @@ func (w *Worker) takeOver(ctx context.Context) error {
 // beat shows that the worker is alive. Every step beats for each thing that it has done, because a
 // turn may take long: the model or splunkd may be slow.
 func (w *Worker) beat() {
-	if err := w.State.Beat(w.Engine.Now()); err != nil {
+	now := w.Engine.Now()
+	w.Engine.Meter.Beat(now)
+	if err := w.State.Beat(now); err != nil {
 		w.Log.Error("the alert action may think that this worker is dead", "err", err)
 	}
 }
@@ -155,6 +157,14 @@ func (w *Worker) beat() {
 // Turn takes one step of each kind of work. It reports whether there may be more to do at once. While
 // alerts cannot be taken on there is no heartbeat: then the alert action says so, and fails open.
 func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
+	began := w.Engine.Now()
+	defer func() {
+		now := w.Engine.Now()
+		w.Engine.Meter.Turned(now, now.Sub(began), err != nil && !errors.Is(err, ErrChanged))
+		if w.air != nil {
+			w.Engine.Meter.Holds(w.air.aloft(), w.air.held(), w.Engine.memory.Len())
+		}
+	}()
 	if err := w.Refresh(); err != nil {
 		return false, err
 	}
@@ -276,8 +286,8 @@ func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 	return len(due), nil
 }
 
-// errHeld keeps a delivery waiting.
-var errHeld = errors.New("held: the gate is off, and nothing is closed")
+// ErrHeld keeps a delivery waiting: it is no failure of its sink.
+var ErrHeld = errors.New("held: the gate is off, and nothing is closed")
 
 func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
 	if d.Kind == ledger.DeliverUpdate && d.Record.Outcome.State == winnow.StateClosed {
@@ -299,7 +309,7 @@ func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
 // gate is off it waits, and when something else has become of the alert it is past.
 func (w *Worker) heldOrPast(ctx context.Context, d *ledger.Delivery) (past bool, err error) {
 	if w.Engine.Gate.Blind == winnow.ReasonGateOff {
-		return true, errHeld
+		return true, ErrHeld
 	}
 	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
 		now, err := t.Record(d.Record.ID)
@@ -322,13 +332,15 @@ func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error
 		failure = nil
 	}
 	if failure == nil {
+		w.Engine.Meter.Delivered(p.Sink, nil, true)
 		return t.Delivered(p.Key, now)
 	}
 	var next time.Time
-	held := errors.Is(failure, errHeld)
+	held := errors.Is(failure, ErrHeld)
 	if held || w.Retryable(failure) && p.Attempts+1 < deliveryTries {
 		next = now.Add(w.pause(p.Attempts))
 	}
+	w.Engine.Meter.Delivered(p.Sink, failure, next.IsZero())
 	switch {
 	case next.IsZero():
 		other, err := w.Engine.otherWay(t, &p.Delivery)

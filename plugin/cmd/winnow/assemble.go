@@ -151,6 +151,9 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 	if free := p.pipeline.First(); free != nil {
 		o.Free = free
 	}
+	if m := p.models.g.metrics; m != nil {
+		o.Meter = m
+	}
 	return triage.New(ctx, o)
 }
 

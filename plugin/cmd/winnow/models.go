@@ -117,6 +117,9 @@ func (m *models) shared() (err error) {
 	if !m.unbooked {
 		m.budget = &egressBudget{next: m.books, report: m.d.ReportEgress, now: m.g.now}
 	}
+	if m.g.metrics != nil && m.budget != nil {
+		m.budget = newCountedBudget(m.budget, m.g.metrics)
+	}
 	dirs := m.d.PromptDirs()
 	if m.g.prompts != "" {
 		dirs = append(dirs, m.g.prompts)

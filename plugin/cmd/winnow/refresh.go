@@ -44,6 +44,9 @@ func (r *refresher) turn() error {
 		if _, err := r.open(); err == nil {
 			return triage.ErrChanged
 		}
+		if r.metrics != nil {
+			r.metrics.ReloadFailed("configuration")
+		}
 		r.log.Error("winnow.conf or a table beside it is out of order: the worker goes on with what it has read; see `winnow doctor`")
 	}
 	r.learn()
@@ -71,6 +74,7 @@ func (r *refresher) turn() error {
 	r.loaded = now
 	r.log.Info("rules loaded", "rules", len(gate.Rules.Rules()), "version", gate.Rules.Version())
 	r.report(gate, problems, kept)
+	r.measure(gate, problems)
 	if err := rules.WriteGood(p.Path("lists.good.json"), gate.Lists.Info()); err != nil {
 		return err
 	}

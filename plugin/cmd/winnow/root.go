@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/winnow-soc/winnow/plugin/health"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
 
@@ -22,8 +23,9 @@ type globals struct {
 
 	session *input // of the modular input; nil for other commands
 
-	batchFor time.Duration // of `triage --batch`: how long answers may take; 0: no batches
-	prompts  string        // a folder of prompts that `winnow replay` lays over the deployment's; "" for none
+	batchFor time.Duration   // of `triage --batch`: how long answers may take; 0: no batches
+	metrics  *health.Metrics // of the worker; nil for other commands
+	prompts  string          // a folder of prompts that `winnow replay` lays over the deployment's; "" for none
 }
 
 // The formats of --format. Every command has the first two.
@@ -101,7 +103,7 @@ func newRoot(g *globals) *cobra.Command {
 	f.BoolVar(&g.quiet, "quiet", false, "print results and errors only")
 	root.AddCommand(
 		triageCommand(g), evalCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), contentCommand(g), ledgerCommand(g), queueCommand(g), reviewCommand(g),
-		cacheCommand(g), gateCommand(g), modeCommand(g), reportCommand(g), replayCommand(g), redactCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
+		cacheCommand(g), gateCommand(g), modeCommand(g), reportCommand(g), replayCommand(g), redactCommand(g), healthCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
 	)
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/health"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/splunk"
@@ -61,6 +62,9 @@ func (g *globals) work(ctx context.Context, d *state.Deployment, once bool, log 
 		defer watchParent(parentGone(), end)()
 	}
 	g.session = in
+	if !once {
+		g.metrics = health.New(version(), deliveryReason)
+	}
 	if err := d.Init(); err != nil {
 		return err
 	}
@@ -90,6 +94,7 @@ func (g *globals) workOnce(ctx context.Context, d *state.Deployment, once bool, 
 		return err
 	}
 	defer func() { err = errors.Join(err, p.closeWithin(drain.left())) }()
+	defer g.serveHealth(d, p, log)()
 	log.Info("worker starts", "version", version(), "state", d.State, "run", d.Settings.Gate.Run.String(), "place", string(d.Settings.Gate.Place))
 	if once {
 		return w.Once(ctx)

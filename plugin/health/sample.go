@@ -1,0 +1,266 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/state"
+)
+
+// Source is where the worker's state is.
+type Source struct {
+	Deployment *state.Deployment
+	Now        func() time.Time
+
+	// Breakers says of each paid model whether it is left alone for a while; nil: there are none. Safe for
+	// concurrent use.
+	Breakers func() map[string]bool
+}
+
+// sampler looks at the state folder, at most every few seconds however often it is asked.
+type sampler struct {
+	Source
+
+	mu     sync.Mutex
+	at     time.Time
+	last   *sample
+	clocks clocks
+}
+
+// sample is the state folder at one moment. err has what could not be read.
+type sample struct {
+	err map[string]error // by ledger, spool, disk
+
+	gauges             ledger.Gauges
+	ledgerBytes        int64
+	records            int
+	spoolBytes         int64
+	oldest             time.Time // zero: the spool is empty
+	quarantined        int
+	free               int64
+	heartbeat          time.Time // zero: none
+	jumped             time.Duration
+	open               map[string]bool
+	dayLimit, monLimit *winnow.NanoUSD
+	minFree            int64
+}
+
+const (
+	sampleFor = 5 * time.Second // how long a sample is good
+	askFor    = 10 * time.Second
+	mostFiles = 10_000 // whose sizes are added up
+)
+
+// sample returns how things are, or were a moment ago.
+func (s *sampler) sample(ctx context.Context) *sample {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	if s.last != nil && now.Sub(s.at).Abs() < sampleFor {
+		return s.last
+	}
+	d := s.Deployment
+	out := &sample{
+		err: map[string]error{}, dayLimit: d.Settings.Budget.Day, monLimit: d.Settings.Budget.Month, minFree: d.Settings.Gate.MinFree,
+		jumped: s.clocks.look(now),
+	}
+	out.err["ledger"] = out.readLedger(ctx, d, now)
+	out.err["spool"] = out.readSpool(d)
+	out.free, out.err["disk"] = alertaction.FreeBytes(d.State)
+	if info, err := os.Stat(d.Path("worker.alive")); err == nil {
+		out.heartbeat = info.ModTime()
+	}
+	if s.Breakers != nil {
+		out.open = s.Breakers()
+	}
+	s.last, s.at = out, now
+	return out
+}
+
+// readLedger reads what waits over a connection of its own, so that it holds nothing up.
+func (x *sample) readLedger(ctx context.Context, d *state.Deployment, now time.Time) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	l, err := ledger.OpenReadOnly(ctx, d.Path("ledger.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	for _, name := range []string{"", "-wal"} {
+		if info, err := os.Stat(d.Path("ledger.db") + name); err == nil {
+			x.ledgerBytes += info.Size()
+		}
+	}
+	return l.View(ctx, func(t *ledger.Tx) (err error) {
+		x.gauges, err = t.Gauges(now)
+		return err
+	})
+}
+
+// readSpool counts the records, which are sorted by time.
+func (x *sample) readSpool(d *state.Deployment) error {
+	files, err := os.ReadDir(d.Path("spool"))
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() || strings.HasPrefix(f.Name(), ".") {
+			continue
+		}
+		if x.records++; x.records > mostFiles {
+			continue
+		}
+		info, err := f.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			x.records--
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		x.spoolBytes += info.Size()
+		if x.oldest.IsZero() || info.ModTime().Before(x.oldest) {
+			x.oldest = info.ModTime()
+		}
+	}
+	bad, err := filepath.Glob(filepath.Join(d.Path("spool/bad"), "*"))
+	x.quarantined = len(bad)
+	return err
+}
+
+// clocks notices a clock that was set: then wall and monotonic time go apart.
+type clocks struct{ first time.Time }
+
+// look returns how far the clock was set since the last look.
+func (c *clocks) look(now time.Time) time.Duration {
+	if c.first.IsZero() {
+		c.first = now
+	}
+	jumped := now.Round(0).Sub(c.first.Round(0)) - now.Sub(c.first)
+	c.first = now
+	return jumped
+}
+
+// live are the metrics that are looked up when they are asked for.
+type live struct{ m *Metrics }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+var (
+	queueAlerts  = desc("winnow_queue_alerts", "Alerts that wait for triage. Unknown severity counts as high.", "severity")
+	queueOldest  = desc("winnow_queue_oldest_seconds", "Age of the oldest of them.", "severity")
+	outboxWaits  = desc("winnow_outbox_deliveries", "Deliveries that a sink has not taken; failed: given up.", "sink", "state")
+	outboxOldest = desc("winnow_outbox_oldest_seconds", "Age of the oldest alert that waits to be told of.", "sink")
+	spoolFiles   = desc("winnow_spool_files", "Files in the spool.")
+	spoolBytes   = desc("winnow_spool_bytes", "Their bytes; of the first 10,000.")
+	spoolOldest  = desc("winnow_spool_oldest_seconds", "Age of the oldest; 0: the spool is empty.")
+	spoolBad     = desc("winnow_spool_quarantined_files", "Damaged records that were set aside.")
+	diskFree     = desc("winnow_disk_free_bytes", "Free bytes on the disk of the state folder.")
+	diskLeast    = desc("winnow_disk_min_free_bytes", "[gate] min_free: below it the action stores nothing.")
+	ledgerBytes  = desc("winnow_ledger_bytes", "Size of the ledger.")
+	heartbeatAge = desc("winnow_heartbeat_age_seconds", "Age of the worker's heartbeat, as the action sees it.")
+	budgetLimit  = desc("winnow_budget_limit_dollars", "[budget]; absent without a limit.", "period")
+	budgetLeft   = desc("winnow_budget_left_dollars", "What may still be booked; absent without a limit.", "period")
+	budgetSpent  = desc("winnow_budget_booked_dollars", "What is booked, UTC.", "period")
+	breakerOpen  = desc("winnow_model_breaker_open", "1 while a paid model is left alone because it does not answer.", "model")
+	readable     = desc("winnow_state_readable", "1 when this part of the state folder could be read.", "part")
+	clockJump    = desc("winnow_clock_jump_seconds", "How far the clock was set since it was last looked at.")
+)
+
+var liveDescs = []*prometheus.Desc{
+	queueAlerts, queueOldest, outboxWaits, outboxOldest, spoolFiles, spoolBytes, spoolOldest, spoolBad, diskFree, diskLeast, ledgerBytes,
+	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, breakerOpen, readable, clockJump,
+}
+
+// Describe sends every description.
+func (l *live) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range liveDescs {
+		out <- d
+	}
+}
+
+// Collect sends what a sample says. Before the worker has a state there is nothing.
+func (l *live) Collect(out chan<- prometheus.Metric) {
+	s := l.m.source.Load()
+	if s == nil {
+		return
+	}
+	x := s.sample(context.Background())
+	send := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for part, err := range x.err {
+		send(readable, flag(err == nil), part)
+	}
+	now := s.Now()
+	if x.err["ledger"] == nil {
+		x.sendLedger(send, now)
+	}
+	if x.err["spool"] == nil {
+		send(spoolFiles, float64(x.records))
+		send(spoolBytes, float64(x.spoolBytes))
+		send(spoolOldest, age(now, x.oldest))
+		send(spoolBad, float64(x.quarantined))
+	}
+	if x.err["disk"] == nil {
+		send(diskFree, float64(x.free))
+		send(diskLeast, float64(x.minFree))
+	}
+	if !x.heartbeat.IsZero() {
+		send(heartbeatAge, age(now, x.heartbeat))
+	}
+	for model, open := range x.open {
+		send(breakerOpen, flag(open), model)
+	}
+	send(clockJump, x.jumped.Seconds())
+}
+
+func (x *sample) sendLedger(send func(*prometheus.Desc, float64, ...string), now time.Time) {
+	send(ledgerBytes, float64(x.ledgerBytes))
+	for _, q := range x.gauges.Queue {
+		severity := winnow.Severity(min(max(q.Priority, 0), int(winnow.SeverityCritical))).String() //nolint:gosec // bounded
+		send(queueAlerts, float64(q.Alerts), severity)
+		send(queueOldest, age(now, q.Oldest), severity)
+	}
+	for _, o := range x.gauges.Outbox {
+		send(outboxWaits, float64(o.Waiting), o.Sink, choose(o.Failed, "failed", "waiting"))
+		if !o.Failed && !o.Oldest.IsZero() {
+			send(outboxOldest, age(now, o.Oldest), o.Sink)
+		}
+	}
+	for _, p := range []struct {
+		period string
+		limit  *winnow.NanoUSD
+		spent  winnow.NanoUSD
+	}{{"day", x.dayLimit, x.gauges.Day}, {"month", x.monLimit, x.gauges.Month}} {
+		send(budgetSpent, float64(p.spent)/1e9, p.period)
+		if p.limit != nil {
+			send(budgetLimit, float64(*p.limit)/1e9, p.period)
+			send(budgetLeft, float64(max(*p.limit-p.spent, 0))/1e9, p.period)
+		}
+	}
+}
+
+// age is 0 for a time that is not there, or not yet.
+func age(now, at time.Time) float64 {
+	if at.IsZero() {
+		return 0
+	}
+	return max(now.Sub(at).Seconds(), 0)
+}
+
+// Use has the metrics look at a state folder from now on.
+func (m *Metrics) Use(s Source) { m.source.Store(&sampler{Source: s}) }
