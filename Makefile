@@ -70,7 +70,7 @@ ports: needs ## compile for every platform
 .PHONY: race
 race: needs ## run the tests with the race detector (needs a C compiler)
 	@command -v $${CC:-gcc} >/dev/null 2>&1 || { echo "make race: a C compiler is missing: install gcc" >&2; exit 2; }
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
 
 .PHONY: property
 property: needs ## compare rules with their reference, and the index with the loop, over a million pairs

@@ -203,7 +203,10 @@ func TestShadowSamples(t *testing.T) {
 		free++
 		return offline.pipeline(t, r.facts, r.state.Default("attack.csv")).Analyse(t.Context(), in)
 	})
-	const n = 400
+	n := 400
+	if testing.Short() {
+		n = 200
+	}
 	for i := range n {
 		r.triage(r.alert(fmt.Sprint(i), "user", fmt.Sprint("user", i)))
 	}
