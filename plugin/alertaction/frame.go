@@ -160,8 +160,11 @@ func (r *frameReader) checkEnd(want []byte) error {
 	if r.sum != nil && string(r.sum.Sum(nil)) != string(want) {
 		return errFlipped
 	}
-	if _, err := r.in.ReadByte(); !errors.Is(err, io.EOF) {
+	switch _, err := r.in.ReadByte(); {
+	case err == nil:
 		return errors.New("more bytes after the end")
+	case !errors.Is(err, io.EOF):
+		return torn(err)
 	}
 	return io.EOF
 }

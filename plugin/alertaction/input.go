@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // input is where the results of one invocation come from: memory for small files, the copy in the
@@ -32,7 +34,7 @@ func readInput(path string, limit int64) input {
 	if info.Size() > limit {
 		return input{file: path}
 	}
-	f, err := os.Open(path) //nolint:gosec // splunkd says which file
+	f, err := disk.Open(path)
 	if err != nil {
 		return input{err: fmt.Errorf("read results: %w", err)}
 	}
@@ -62,7 +64,7 @@ func (in input) open() (*Results, func(), error) {
 	if in.copied == 0 {
 		return closing(OpenResults(in.file))
 	}
-	f, err := os.Open(in.file)
+	f, err := disk.Open(in.file)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read results: %w", err)
 	}
@@ -86,7 +88,7 @@ func (in input) copyTo(w *Writer) error {
 		w.resultsText(in.data)
 		return nil
 	}
-	f, err := os.Open(in.file)
+	f, err := disk.Open(in.file)
 	if err != nil {
 		return fmt.Errorf("read results: %w", err)
 	}

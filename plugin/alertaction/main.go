@@ -11,6 +11,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/stash"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
@@ -162,7 +163,7 @@ func (a *action) checkSpool() error {
 	if err := a.deployment.Trusted(tmp); err != nil {
 		return err
 	}
-	free, err := freeBytes(tmp)
+	free, err := disk.Free(tmp)
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}

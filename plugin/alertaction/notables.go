@@ -3,11 +3,11 @@ package alertaction
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/stash"
 )
 
@@ -152,7 +152,7 @@ func (n *notables) write() error {
 	}
 	err = staged.Move()
 	if err != nil && n.notes.path == "" {
-		_ = os.Remove(staged.Path)
+		_ = disk.Remove(staged.Path)
 	} // else it stays for as long as the note, and says that it was not moved
 	return err
 }

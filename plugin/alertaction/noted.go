@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/stash"
-	"github.com/winnow-soc/winnow/plugin/state"
 )
 
 // Beside an intake that is being decided stands, when the action writes notables itself, a file
@@ -28,7 +28,7 @@ type note struct {
 // noteWriter writes the file. The zero value has none and notes nothing.
 type noteWriter struct {
 	path   string
-	file   *os.File
+	file   *disk.File
 	frames *frameWriter
 }
 
@@ -54,7 +54,7 @@ func (w *noteWriter) add(n note) error {
 }
 
 func (w *noteWriter) create() error {
-	f, err := os.OpenFile(w.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := disk.OpenFile(w.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (w *noteWriter) create() error {
 	if w.frames, err = newFrameWriter(f, frameBuffer); err != nil {
 		return err
 	}
-	return state.SyncFolder(filepath.Dir(w.path))
+	return disk.SyncDir(filepath.Dir(w.path))
 }
 
 func (w *noteWriter) close() {
@@ -83,7 +83,7 @@ const maxNotedRow = 1 << 26
 
 // readNotes reads the notes up to the last whole one: what came after was never acted on.
 func readNotes(path string) (got noted) {
-	f, err := os.Open(path) //nolint:gosec // a name in the spool folder
+	f, err := disk.Open(path)
 	if err != nil {
 		return got
 	}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // Record is one spool record, checked as a whole. Safe for concurrent use.
@@ -20,6 +22,9 @@ type Record struct {
 	Trailer Trailer
 	Payload *Payload // nil for commands, and where it could not be read
 	Body    []byte   // of a command, or the text of a payload that could not be understood
+
+	// LastTry makes Rows tell of rows that the disk does not let it read as lost, and not as an error.
+	LastTry bool
 
 	decided     bool  // there are decisions to go with the rows
 	noted       noted // what an action that was killed wrote before it stored its decisions
@@ -107,7 +112,7 @@ func (r *Record) Files() []string {
 // Remove deletes the record, after it was imported, and notables that were never handed to splunkd.
 func (r *Record) Remove() error {
 	for _, path := range slices.Concat(r.noted.staged, r.Files()) {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := disk.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove spool record: %w", err)
 		}
 	}
@@ -133,7 +138,7 @@ const maxText = 6 * MaxPayload
 
 // scanFile reads the whole file and checks it. It returns nil only when the file cannot be read.
 func scanFile(path string) (*scan, error) {
-	f, err := os.Open(path) //nolint:gosec // a name in the spool folder
+	f, err := disk.Open(path)
 	if err != nil {
 		return nil, err
 	}

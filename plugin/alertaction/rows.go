@@ -5,10 +5,10 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"os"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // Item is one alert of a record and what the action proposed for it.
@@ -28,7 +28,7 @@ type Item struct {
 // memory that does not grow with them; then an alert for rows that were lost, if any were. A row
 // without a decision, or whose decision was made on something else, passes. Commands have no rows.
 //
-// An error means that the spool file itself could not be read any more. Nothing follows it.
+// An error means that the spool file itself could not be read now. Nothing follows it.
 func (r *Record) Rows(keys *winnow.Keys) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		if r.Header.Kind == KindCommand {
@@ -60,7 +60,7 @@ type rowWalk struct {
 
 func (w *rowWalk) run() error {
 	if w.record.decided && w.record.decisionsAt > 0 {
-		f, err := os.Open(w.record.decisions)
+		f, err := disk.Open(w.record.decisions)
 		if err != nil {
 			return err
 		}
@@ -69,19 +69,21 @@ func (w *rowWalk) run() error {
 	}
 	got := reading{err: errors.New(w.record.Header.Unread)}
 	if w.record.Header.Unread == "" {
-		f, err := os.Open(w.record.Path)
+		f, err := disk.Open(w.record.Path)
 		if err != nil {
 			return err
 		}
 		defer f.Close() //nolint:errcheck // read only
-		got = w.results(f)
+		if got = w.results(f); isUnread(got.err) && !w.record.LastTry {
+			return got.err
+		}
 	}
 	w.rest(got)
 	return nil
 }
 
 // results gives the rows of the stored copy.
-func (w *rowWalk) results(f *os.File) reading {
+func (w *rowWalk) results(f *disk.File) reading {
 	var copied io.Reader = strings.NewReader("")
 	if at := w.record.resultsAt; at > 0 {
 		copied = &kindReader{frames: framesAt(f, at), kind: frameResults}
@@ -181,7 +183,7 @@ func (w *rowWalk) next() (decision, bool) {
 }
 
 // framesAt reads frames from an offset on, in a file that was checked as a whole before.
-func framesAt(f *os.File, offset int64) *frameReader {
+func framesAt(f *disk.File, offset int64) *frameReader {
 	const far = 1 << 62
 	section := io.NewSectionReader(f, offset, far-offset)
 	return &frameReader{in: bufio.NewReaderSize(section, frameBuffer), offset: offset}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // Kind says what a spool record holds. It is the extension of the file's name.
@@ -67,6 +68,14 @@ type Trailer struct {
 type DamagedError struct {
 	Path string
 	Err  error
+}
+
+// Unread reports whether it only could not be read now: what the disk says of it, and not its contents.
+func (e *DamagedError) Unread() bool { return isUnread(e.Err) }
+
+func isUnread(err error) bool {
+	disk, ok := errors.AsType[*fs.PathError](err)
+	return ok && !errors.Is(disk, fs.ErrNotExist)
 }
 
 // Error names the file.
@@ -132,7 +141,7 @@ const longestDecide = time.Hour + decideGrace
 // not wait: the reader will say what is wrong with it. Nor does one from a future that no action
 // sees: the clock was set back since.
 func waits(path string, now time.Time) bool {
-	f, err := os.Open(path) //nolint:gosec // a name in the spool folder
+	f, err := disk.Open(path)
 	if err != nil {
 		return false
 	}
@@ -175,7 +184,7 @@ func Sweep(dir string, before time.Time) error {
 	for _, path := range slices.Concat(list(filepath.Join(dir, "tmp")), orphans(dir)) {
 		info, err := os.Lstat(path)
 		if err == nil && info.Mode().IsRegular() && info.ModTime().Before(before) {
-			err = os.Remove(path)
+			err = disk.Remove(path)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("sweep spool: %w", err))

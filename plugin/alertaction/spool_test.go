@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 var (
@@ -432,12 +434,15 @@ func TestSpoolFolderThatCannotBeSynced(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, fileName(h.ID, h.Kind))
-			w.sync = func(string) error {
+			t.Cleanup(disk.Inject(func(op disk.Op, _ string, _ int) (int, error) {
+				if op != disk.OpSyncDir {
+					return 0, nil
+				}
 				if c.faster {
 					_ = os.Remove(path)
 				}
-				return errors.New("input/output error")
-			}
+				return 0, syscall.EIO
+			}))
 			err = w.Commit(Trailer{})
 			if (err != nil) != c.want || (w.Doubt() == nil) != c.want {
 				t.Errorf("error %v, doubt %v", err, w.Doubt())

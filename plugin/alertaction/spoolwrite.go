@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow/plugin/crash"
-	"github.com/winnow-soc/winnow/plugin/state"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // Writer writes one spool file: Payload, then Results, then decisions, then Commit. Not safe for
@@ -17,7 +17,7 @@ import (
 type Writer struct {
 	dir    string
 	header Header
-	file   *os.File
+	file   *disk.File
 	frames *frameWriter
 	decide decisionWriter
 	rows   int
@@ -25,7 +25,6 @@ type Writer struct {
 
 	resultsAt int64 // offset of the first frame of results
 
-	sync  func(dir string) error // state.SyncFolder
 	doubt error
 }
 
@@ -37,11 +36,11 @@ func CreateRecord(dir string, h Header) (*Writer, error) { return createRecord(d
 func createRecord(dir string, h Header, size int) (*Writer, error) {
 	h.Version = headerVersion
 	path := filepath.Join(dir, "tmp", fileName(h.ID, h.Kind))
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // ID is ours
+	f, err := disk.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, fmt.Errorf("store record: %w", err)
 	}
-	w := &Writer{dir: dir, header: h, file: f, sync: state.SyncFolder}
+	w := &Writer{dir: dir, header: h, file: f}
 	w.frames, w.err = newFrameWriter(f, size)
 	w.decide.out = w.frames
 	w.frame(frameHeader, h.appendJSON(nil))
@@ -118,14 +117,14 @@ func (w *Writer) Commit(t Trailer) error {
 	w.keep(w.file.Close())
 	from, name := w.file.Name(), fileName(w.header.ID, w.header.Kind)
 	if w.err == nil {
-		w.err = os.Rename(from, filepath.Join(w.dir, name))
+		w.err = disk.Rename(from, filepath.Join(w.dir, name))
 	}
 	if w.err != nil {
-		_ = os.Remove(from)
+		_ = disk.Remove(from)
 		return fmt.Errorf("store record %s: %w", name, w.err)
 	}
 	crash.Point("spool.after-rename")
-	if err := w.sync(w.dir); err != nil {
+	if err := disk.SyncDir(w.dir); err != nil {
 		return w.takeBack(name, err)
 	}
 	crash.Point("spool.after-folder-fsync")
@@ -137,7 +136,7 @@ func (w *Writer) Commit(t Trailer) error {
 // disk is in a bad way, it counts as stored: whoever acts on an error would act on it twice.
 func (w *Writer) takeBack(name string, why error) error {
 	err := fmt.Errorf("store record %s: %w", name, why)
-	if removed := os.Remove(filepath.Join(w.dir, name)); removed != nil {
+	if removed := disk.Remove(filepath.Join(w.dir, name)); removed != nil {
 		w.doubt = err
 		return nil //nolint:nilerr // Doubt tells
 	}
@@ -155,7 +154,7 @@ func (w *Writer) late(now time.Time) bool {
 // Abort removes what was written.
 func (w *Writer) Abort() {
 	_ = w.file.Close()
-	_ = os.Remove(w.file.Name())
+	_ = disk.Remove(w.file.Name())
 }
 
 // WriteCommand stores a change that a command asks the worker for. body is the command's JSON.

@@ -83,6 +83,7 @@ func (w *world) prepare(point string) {
 func (w *world) fillRotated() {
 	w.t.Helper()
 	path := w.state("rotated.ndjson")
+	w.ok(os.MkdirAll(w.state(), 0o700))
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	w.ok(err)
 	w.ok(f.Truncate(64 << 20)) // it takes no room
@@ -165,7 +166,7 @@ func (w *world) suffer(rounds int) {
 		} else { // the worker runs, and dies, while alerts come in
 			go func() {
 				defer close(done)
-				w.die()
+				w.die(false)
 			}()
 			n++
 		}
@@ -174,7 +175,7 @@ func (w *world) suffer(rounds int) {
 		}
 		<-done
 		for range 1 + w.intN(3) {
-			w.die()
+			w.die(true)
 			n++
 		}
 		if w.intN(6) == 0 {
@@ -212,8 +213,8 @@ func (w *world) fireAny() (rounds int) {
 	return rounds
 }
 
-// die has the worker die somewhere.
-func (w *world) die() {
+// die has the worker die somewhere. alone says that nothing else happens at the same time.
+func (w *world) die(alone bool) {
 	w.t.Helper()
 	if w.intN(4) == 0 {
 		after := time.Duration(1+w.intN(400)) * time.Millisecond
@@ -221,8 +222,9 @@ func (w *world) die() {
 		return
 	}
 	at := w.anyPoint(crash.Worker)
-	name, _, _ := strings.Cut(at, ":")
-	w.prepare(name)
+	if name, _, _ := strings.Cut(at, ":"); alone {
+		w.prepare(name)
+	}
 	w.work(at)
 }
 

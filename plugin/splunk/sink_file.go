@@ -14,6 +14,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -25,8 +26,6 @@ type FileSink struct {
 	name string
 	opts FileOptions
 	now  func() time.Time
-
-	fsync func(*os.File) error // (*os.File).Sync
 
 	mu       sync.Mutex
 	seen     *seenKeys // nil until the first delivery
@@ -51,7 +50,7 @@ func NewFileSink(name string, opts FileOptions, now func() time.Time) (*FileSink
 	if opts.Keep <= 0 {
 		opts.Keep = 5
 	}
-	return &FileSink{name: name, opts: opts, now: now, fsync: (*os.File).Sync}, nil
+	return &FileSink{name: name, opts: opts, now: now}, nil
 }
 
 // Name returns the name of the sink's stanza.
@@ -111,7 +110,7 @@ func (s *FileSink) append(key string, line []byte) (err error) {
 	if err := s.rotate(int64(len(line))); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.opts.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := disk.OpenFile(s.opts.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE)
 	if err != nil {
 		return err
 	}
@@ -128,14 +127,14 @@ func (s *FileSink) append(key string, line []byte) (err error) {
 	}
 	s.unsynced = true
 	crash.Point("file.before-fsync")
-	err = s.fsync(f)
+	err = f.Sync()
 	crash.Point("file.after-fsync")
 	s.unsynced = err != nil
 	return err
 }
 
 // endLine closes a line that a full disk or a crash cut off, so that the next one is whole.
-func endLine(f *os.File) error {
+func endLine(f *disk.File) error {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 || !info.Mode().IsRegular() {
 		return err
@@ -167,7 +166,7 @@ func (s *FileSink) rotate(next int64) error {
 	crash.Point("file.before-rename")
 	defer crash.Point("file.after-rename")
 	for i := s.opts.Keep - 1; i >= 0; i-- {
-		err := os.Rename(s.numbered(i), s.numbered(i+1))
+		err := disk.Rename(s.numbered(i), s.numbered(i+1))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

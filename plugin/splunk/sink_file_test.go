@@ -4,16 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -106,12 +107,15 @@ func TestEventThatCannotBeSynced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.ndjson")
 	s := newFileSink(t, FileOptions{Path: path})
 	synced := 0
-	s.fsync = func(*os.File) error {
-		if synced++; synced < 3 {
-			return errors.New("input/output error")
+	t.Cleanup(disk.Inject(func(op disk.Op, _ string, _ int) (int, error) {
+		if op != disk.OpSync {
+			return 0, nil
 		}
-		return nil
-	}
+		if synced++; synced < 3 {
+			return 0, syscall.EIO
+		}
+		return 0, nil
+	}))
 	for range 2 {
 		wantError(t, s.Deliver(context.Background(), eventDelivery(1)), CodeDisk, true, "input/output error")
 	}

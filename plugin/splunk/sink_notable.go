@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/stash"
 )
@@ -87,19 +87,19 @@ func (s *NotableSink) hand(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(staged, filepath.Join(s.opts.Spool, name)); err != nil {
+	if err := disk.Rename(staged, filepath.Join(s.opts.Spool, name)); err != nil {
 		return err
 	}
 	crash.Point("notable.after-rename")
 	defer crash.Point("notable.after-folder-fsync")
-	return errors.Join(syncDir(s.opts.Spool), syncDir(s.opts.Staging))
+	return errors.Join(disk.SyncDir(s.opts.Spool), disk.SyncDir(s.opts.Staging))
 }
 
 // stage makes the file, and notes the intent only once the file is whole and on disk.
 func stage(staged, intent string, data []byte) error {
 	crash.Point("notable.before-stage")
 	if err := writeSynced(staged, data); err != nil {
-		_ = os.Remove(staged) // a part of it is worth nothing, and takes room on a full disk
+		_ = disk.Remove(staged) // a part of it is worth nothing, and takes room on a full disk
 		return err
 	}
 	crash.Point("notable.staged")
@@ -122,7 +122,7 @@ func (s *NotableSink) Forget(age time.Duration) (int, error) {
 
 // writeSynced writes a file anew, and has it and its name on disk when it returns.
 func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := disk.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
@@ -130,18 +130,5 @@ func writeSynced(path string, data []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes renames in a folder durable. Windows cannot sync folders, and need not.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	return f.Sync()
+	return disk.SyncDir(filepath.Dir(path))
 }

@@ -8,14 +8,13 @@ import (
 	"strings"
 
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // Spool is the folder that splunkd reads stash files from, and deletes them.
 type Spool struct {
 	Dir  string // $SPLUNK_HOME/var/spool/splunk
 	Temp string // on the same file system; "" = the folder winnow beside Dir
-
-	sync func(dir string) error // nil = syncFolder
 }
 
 // Write puts a file into the spool and returns its path. The name follows from key alone, so that
@@ -28,7 +27,7 @@ func (s Spool) Write(key string, f File) (string, error) {
 		return "", err
 	}
 	if err := staged.Move(); err != nil {
-		return "", errors.Join(err, os.Remove(staged.Path))
+		return "", errors.Join(err, disk.Remove(staged.Path))
 	}
 	return staged.to, nil
 }
@@ -76,14 +75,14 @@ func (s Spool) stage(data []byte) (string, error) {
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return "", err
 	}
-	file, err := os.CreateTemp(temp, stagedPrefix+"*")
+	file, err := disk.CreateTemp(temp, stagedPrefix+"*")
 	if err != nil {
 		return "", err
 	}
 	_, err = file.Write(data)
 	crash.Point("stash.before-fsync")
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(file.Name()))
+		return "", errors.Join(err, disk.Remove(file.Name()))
 	}
 	crash.Point("stash.after-fsync")
 	return file.Name(), nil
@@ -92,20 +91,16 @@ func (s Spool) stage(data []byte) (string, error) {
 // Move hands the file to splunkd. After an error it is where it was staged, and splunkd has not
 // seen it.
 func (t *Staged) Move() error {
-	if err := os.Rename(t.Path, t.to); err != nil {
+	if err := disk.Rename(t.Path, t.to); err != nil {
 		return fmt.Errorf("write stash file: %w", err)
 	}
 	crash.Point("stash.after-rename")
-	syncDir := t.spool.sync
-	if syncDir == nil {
-		syncDir = syncFolder
-	}
-	err := syncDir(t.spool.Dir)
+	err := disk.SyncDir(t.spool.Dir)
 	if err == nil {
 		crash.Point("stash.after-folder-fsync")
 		return nil
 	}
-	if os.Rename(t.to, t.Path) != nil {
+	if disk.Rename(t.to, t.Path) != nil {
 		return nil //nolint:nilerr // splunkd has taken it already, or will: a second one would be one too many
 	}
 	return fmt.Errorf("write stash file: %w", err)

@@ -1,13 +1,14 @@
 package stash_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/stash"
 )
 
@@ -98,12 +99,15 @@ func TestSpoolFolderThatCannotBeSynced(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := spool(t)
-			s = s.WithSync(func(string) error {
+			t.Cleanup(disk.Inject(func(op disk.Op, _ string, _ int) (int, error) {
+				if op != disk.OpSyncDir {
+					return 0, nil
+				}
 				if c.read {
 					_ = os.RemoveAll(s.Dir)
 				}
-				return errors.New("input/output error")
-			})
+				return 0, syscall.EIO
+			}))
 			_, err := s.Write("k", stash.File{Index: "notable", Events: []stash.Event{event("ann")}})
 			if (err != nil) != c.want {
 				t.Errorf("error is %v", err)

@@ -147,7 +147,7 @@ func (d *Deployment) removeMode(path string) error {
 	if err := os.Remove(path); err != nil && !missing(err) {
 		return fmt.Errorf("switch mode: %w", err)
 	}
-	return SyncFolder(d.State)
+	return syncDir(d.State)
 }
 
 // ModeChange is what an event mode_changed or mode_ended says: who switched what, until when and why.

@@ -11,9 +11,6 @@ import (
 // that only its service account and administrators can write below its folder, as its installer
 // does. The checks below let everything through.
 
-// SyncFolder does nothing: Windows keeps the names in a folder durable by itself.
-func SyncFolder(string) error { return nil }
-
 func checkOwner(string, bool) error { return nil }
 
 type guard struct{}

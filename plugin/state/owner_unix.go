@@ -12,19 +12,6 @@ import (
 	"syscall"
 )
 
-// SyncFolder makes the names in a folder durable.
-func SyncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only synced
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync folder %s: %w", dir, err)
-	}
-	return nil
-}
-
 // checkOwner refuses to work in a state folder of another user. A folder that is not there yet
 // counts as its parent's owner's where Splunk is to hold it: root making it would lock Splunk's
 // own user out.

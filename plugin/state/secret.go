@@ -10,6 +10,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // Init makes the state folder with its spool, and the deployment's secret when there never was one.
@@ -58,7 +59,7 @@ func (d *Deployment) initialise() error {
 // there: of several processes the first wins, and none ever reads a part or replaces what another
 // has since written.
 func create(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	f, err := disk.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func create(path string, data []byte) error {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w; the state folder must be on a file system with hard links", err)
 	}
-	return SyncFolder(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
 // Keys reads the deployment's secret and derives its keys.

@@ -98,5 +98,5 @@ func (d *Deployment) SetGate(off bool, who string, now time.Time) error {
 	if d.Settings.Gate.Off {
 		return fmt.Errorf("the gate stays off: winnow.conf says [gate] off in %s", filepath.Join(d.App, "local"))
 	}
-	return SyncFolder(d.State)
+	return syncDir(d.State)
 }

@@ -2,16 +2,16 @@ package state
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // WriteFile writes a file so that a reader, also after a crash, finds the old content or the new,
 // never a part: a temporary file beside it, fsync, rename, fsync of the folder. Mode 0600.
 func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	f, err := disk.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -24,7 +24,7 @@ func WriteFile(path string, data []byte) error {
 
 // Publish moves a temporary file of the same file system to path and returns once both its content
 // and its name would survive a crash. It closes f in any case, and removes it when it fails.
-func Publish(f *os.File, path string) error {
+func Publish(f *disk.File, path string) error {
 	crash.Point("state.before-fsync")
 	if err := f.Sync(); err != nil {
 		discard(f)
@@ -35,16 +35,24 @@ func Publish(f *os.File, path string) error {
 		discard(f)
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := disk.Rename(f.Name(), path); err != nil {
 		discard(f)
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	crash.Point("state.after-rename")
 	defer crash.Point("state.after-folder-fsync")
-	return SyncFolder(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-func discard(f *os.File) {
-	f.Close()           //nolint:errcheck // it is thrown away
-	os.Remove(f.Name()) //nolint:errcheck // what is left over is only a temporary file
+func discard(f *disk.File) {
+	f.Close()             //nolint:errcheck // it is thrown away
+	disk.Remove(f.Name()) //nolint:errcheck // what is left over is only a temporary file
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	if err := disk.SyncDir(dir); err != nil {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	return nil
 }

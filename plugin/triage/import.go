@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -52,7 +53,7 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 			return err
 		})
 		if err != nil {
-			errs = append(errs, fmt.Errorf("import %s: %w", entry.Path, err))
+			errs = append(errs, w.unreadNow(entry.ID, fmt.Errorf("import %s: %w", entry.Path, err)))
 			continue
 		}
 		if !isSmall || rows+len(s.rows) > importBatch {
@@ -72,10 +73,29 @@ func (w *Worker) openSpooled(entry alertaction.Entry) (*spooled, error) {
 	if err != nil && !isDamaged {
 		return nil, err
 	}
+	rec.LastTry = w.unread[entry.ID] >= unreadTries
+	if isDamaged && damaged.Unread() && !rec.LastTry {
+		return nil, err
+	}
 	if isDamaged {
 		w.Log.Error("spool record is damaged: its rows go to a person", "path", damaged.Path, "err", damaged.Err)
 	}
-	return &spooled{Entry: entry, rec: rec, damaged: isDamaged}, nil
+	return &spooled{Entry: entry, rec: rec, damaged: isDamaged || rec.LastTry}, nil
+}
+
+// unreadTries is how often a record is read that the disk does not give: each turn once. After that what can
+// be read of it goes to a person, and the file is kept.
+const unreadTries = 20
+
+// unreadNow counts the turns in which the disk did not give a record.
+func (w *Worker) unreadNow(id string, err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		if w.unread == nil {
+			w.unread = map[string]int{}
+		}
+		w.unread[id]++
+	}
+	return err
 }
 
 // readSmall reads the rows of a record that can share a transaction with others. Commands, damaged records
@@ -119,9 +139,10 @@ func (w *Worker) importSmall(ctx context.Context, records []*spooled) (n int, er
 			err = w.finish(s)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("import %s: %w", s.Path, err))
+			errs = append(errs, w.unreadNow(s.ID, fmt.Errorf("import %s: %w", s.Path, err)))
 			continue
 		}
+		delete(w.unread, s.ID)
 		n++
 	}
 	if n > 0 {
@@ -231,7 +252,7 @@ func (w *Worker) setAside(rec *alertaction.Record) error {
 	crash.Point("import.before-aside")
 	defer crash.Point("import.after-aside")
 	for _, path := range rec.Files() {
-		if err := os.Rename(path, filepath.Join(w.State.Path("spool/bad"), filepath.Base(path))); err != nil {
+		if err := disk.Rename(path, filepath.Join(w.State.Path("spool/bad"), filepath.Base(path))); err != nil {
 			return fmt.Errorf("set aside: %w", err)
 		}
 	}

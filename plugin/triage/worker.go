@@ -43,6 +43,8 @@ type Worker struct {
 	retained  time.Time // when old things were last removed
 	published time.Time // when Publish was last called
 	dirty     bool      // there is something to publish
+
+	unread map[string]int // turns in which the disk did not give a record of the spool
 }
 
 // Limits of one turn, so that no step starves the others and no transaction grows without bound.

@@ -9,16 +9,6 @@ import (
 	"syscall"
 )
 
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = f.Sync()
-	return errors.Join(err, f.Close())
-}
-
 // rotate moves path to path.1, path.1 to path.2 and so on. Of several processes that find the file
 // full, the first moves it, under a lock; the others then see a small one. A process that still has
 // the moved file open writes its line there: nothing is lost.

@@ -1,11 +1,10 @@
 //go:build linux || darwin
 
-package alertaction
+package disk
 
 import "syscall"
 
-// freeBytes returns how much a user without privileges may still write at path.
-func freeBytes(path string) (int64, error) {
+func free(path string) (int64, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(path, &s); err != nil {
 		return 0, err

@@ -2,9 +2,6 @@
 
 package stash
 
-// syncFolder does nothing: Windows keeps the names in a folder durable by itself.
-func syncFolder(string) error { return nil }
-
 // rotate does nothing: Windows does not rename a file that another process has open, and every
 // running action may. The log grows until an administrator moves it.
 func rotate(string, int64, int) error { return nil }

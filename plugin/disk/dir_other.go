@@ -1,0 +1,5 @@
+//go:build !unix
+
+package disk
+
+func syncDir(string) error { return nil }
