@@ -41,7 +41,7 @@ var mayImport = map[string]string{
 	"plugin/intake":            "plugin/alertaction",
 	"plugin/queue":             "",
 	"plugin/ledger":            "plugin/crash cache",
-	"plugin/health":            "plugin/alertaction plugin/ledger plugin/state",
+	"plugin/health":            "plugin/disk plugin/ledger plugin/state",
 	"plugin/review":            "plugin/ledger",
 	"plugin/report":            "plugin/ledger plugin/conf llm/prices",
 	"plugin/splunk":            "plugin/crash plugin/disk plugin/ledger plugin/conf plugin/stash llm",

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/winnow-soc/winnow"
-	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
@@ -77,7 +77,7 @@ func (s *sampler) sample(ctx context.Context) *sample {
 	}
 	out.err["ledger"] = out.readLedger(ctx, d, now)
 	out.err["spool"] = out.readSpool(d)
-	out.free, out.err["disk"] = alertaction.FreeBytes(d.State)
+	out.free, out.err["disk"] = disk.Free(d.State)
 	if info, err := os.Stat(d.Path("worker.alive")); err == nil {
 		out.heartbeat = info.ModTime()
 	}

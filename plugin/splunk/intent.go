@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // intents remember, on disk, what was about to be made in Splunk and what came of it, so that a repeat makes
@@ -60,14 +62,14 @@ func (s intents) note(key string, in intent) error {
 	if err := writeSynced(tmp, []byte(strings.TrimSpace(line)+"\n")); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, s.path(key)); err != nil {
+	if err := disk.Rename(tmp, s.path(key)); err != nil {
 		return err
 	}
-	return syncDir(s.dir)
+	return disk.SyncDir(s.dir)
 }
 
 // drop removes an intent that has surely come to nothing.
-func (s intents) drop(key string) error { return os.Remove(s.path(key)) }
+func (s intents) drop(key string) error { return disk.Remove(s.path(key)) }
 
 // forget removes what is older than the time that the outbox repeats deliveries for, and returns how many.
 func (s intents) forget(age time.Duration, now time.Time) (int, error) {
@@ -81,7 +83,7 @@ func (s intents) forget(age time.Duration, now time.Time) (int, error) {
 		if err != nil || now.Sub(info.ModTime()) < age {
 			continue
 		}
-		if err := os.Remove(filepath.Join(s.dir, e.Name())); err != nil {
+		if err := disk.Remove(filepath.Join(s.dir, e.Name())); err != nil {
 			return removed, err
 		}
 		removed++
