@@ -55,6 +55,7 @@ type Server struct {
 	passwords map[string]string
 	notables  []*Notable
 	others    []Event // events of any other index
+	jobs      map[string]job
 	faults    []*Fault
 	requests  []Request
 	lastTime  float64 // of the newest review
@@ -102,7 +103,7 @@ func Start(opts Options) (*Server, error) {
 func serve(opts Options, ln net.Listener) *Server {
 	s := &Server{
 		URL: "https://" + ln.Addr().String(), Home: opts.Home, opts: opts,
-		keys: map[string]*login{}, passwords: map[string]string{},
+		keys: map[string]*login{}, passwords: map[string]string{}, jobs: map[string]job{},
 	}
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = s.http.Serve(ln) }()
