@@ -39,6 +39,14 @@ type Worker struct {
 	// carried out is no error. After an error nothing of it is kept, and it is tried again.
 	Command func(t *ledger.Tx, body []byte) error
 
+	// Reconcile compares what Splunk fired with what is here; nil compares nothing. Host names this search
+	// head in natural keys.
+	Reconcile *Reconciler
+	Host      string
+
+	reconciling   *reconciling // nil while nothing is compared
+	nextReconcile time.Time
+
 	air       *flights
 	retained  time.Time // when old things were last removed
 	published time.Time // when Publish was last called
@@ -96,9 +104,10 @@ func (w *Worker) Once(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case busy:
-		case err == nil && !w.air.empty():
+		case err == nil && (!w.air.empty() || w.reconciling != nil):
 			w.rest(ctx, false)
 		default:
+			w.endReconcile()
 			return errors.Join(err, w.land(ctx, w.landing()), w.Publish(ctx))
 		}
 	}
@@ -108,6 +117,7 @@ func (w *Worker) Once(ctx context.Context) error {
 
 // end lands what is in the air.
 func (w *Worker) end(ctx context.Context, wait time.Duration) {
+	w.endReconcile()
 	if err := w.land(ctx, wait); err != nil {
 		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
 	}
@@ -175,10 +185,11 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 		w.beat()
 	}
 	recalled, recallErr := w.continueRecall(ctx)
+	reconciled, reconcileErr := w.reconcile(ctx, importErr == nil)
 	triaged, triageErr := w.triageQueue(ctx)
 	delivered, deliverErr := w.deliver(ctx)
-	err = errors.Join(importErr, recallErr, triageErr, deliverErr, w.retain(ctx))
-	busy = imported+recalled+triaged+delivered > 0
+	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, deliverErr, w.retain(ctx))
+	busy = imported+recalled+reconciled+triaged+delivered > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))
