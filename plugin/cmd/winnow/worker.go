@@ -120,7 +120,10 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	}
 	w := &triage.Worker{
 		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: g.refresher(p, engine, log),
-		Command: func(t *ledger.Tx, body []byte) error { return applyCommand(t, engine, body, log) },
+	}
+	w.Command = func(t *ledger.Tx, body []byte) error { return applyCommand(t, w, body, log) }
+	if err := g.setReconciler(w, p, in); err != nil {
+		return nil, nil, errors.Join(usage(err), p.close())
 	}
 	for _, s := range sinks {
 		w.Sinks = append(w.Sinks, s)
