@@ -51,12 +51,31 @@ func New(version string, reason func(error) string) *Metrics {
 		Name: "winnow_turn_seconds", Help: "How long turns of the worker took.",
 		Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 30, 60, 120, 300},
 	}, []string{"result"}))
+	m.zeros()
 	info := m.gauge("winnow_build_info", "Always 1; what runs.", "version", "goversion")
 	info.WithLabelValues(version, runtime.Version()).Set(1)
 	m.own = append(m.own, &live{m})
 	m.registry.MustRegister(&live{m})
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// zeros begins the series that alarms look at with 0: of one that begins with 1, Prometheus does not see
+// that it has grown.
+func (m *Metrics) zeros() {
+	for _, cause := range []string{"analyst", "ledger", "model", "panic"} {
+		m.tries.WithLabelValues(cause)
+	}
+	for _, what := range []string{"configuration", "content"} {
+		m.reloads.WithLabelValues(what)
+	}
+	for _, result := range []string{"damaged", "whole"} {
+		m.imported.WithLabelValues(result)
+	}
+	for _, result := range []string{"failed", "ok"} {
+		m.turns.WithLabelValues(result)
+	}
+	m.outcomes.WithLabelValues(string(winnow.StateEscalated), string(winnow.ReasonGaveUp), "winnow")
 }
 
 func (m *Metrics) counters() {

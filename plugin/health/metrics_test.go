@@ -193,6 +193,20 @@ func TestAlarmsOfSplunk(t *testing.T) {
 	}
 }
 
+// Of a counter that begins with 1 Prometheus does not see that it has grown: what an alarm watches for its
+// first increase is there from the start.
+func TestAlarmsSeeTheFirstIncrease(t *testing.T) {
+	got := text(t, New("v1", nil))
+	for _, a := range readAlarms(t) {
+		for _, m := range regexp.MustCompile(`increase\((winnow_\w+)(?:\{(\w+="\w+")\})?\[\w+\]\) > 0`).FindAllStringSubmatch(a.Expr, -1) {
+			line := regexp.MustCompile(`(?m)^` + m[1] + `(\{.*` + regexp.QuoteMeta(m[2]) + `.*\})? 0$`)
+			if !line.MatchString(got) {
+				t.Errorf("%s: no series of %s at 0", a.Alert, m[0])
+			}
+		}
+	}
+}
+
 // However many searches there are, and whatever stands in names, there are only so many series, and none
 // of them names a person, a rule or a model's answer.
 func TestLabelsAreBounded(t *testing.T) {

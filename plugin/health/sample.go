@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -160,6 +161,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
+	alertsHeld   = desc("winnow_alerts", "Alerts in the ledger.", "state", "source")
 	queueAlerts  = desc("winnow_queue_alerts", "Alerts that wait for triage. Unknown severity counts as high.", "severity")
 	queueOldest  = desc("winnow_queue_oldest_seconds", "Age of the oldest of them.", "severity")
 	outboxWaits  = desc("winnow_outbox_deliveries", "Deliveries that a sink has not taken; failed: given up.", "sink", "state")
@@ -181,7 +183,7 @@ var (
 )
 
 var liveDescs = []*prometheus.Desc{
-	queueAlerts, queueOldest, outboxWaits, outboxOldest, spoolFiles, spoolBytes, spoolOldest, spoolBad, diskFree, diskLeast, ledgerBytes,
+	alertsHeld, queueAlerts, queueOldest, outboxWaits, outboxOldest, spoolFiles, spoolBytes, spoolOldest, spoolBad, diskFree, diskLeast, ledgerBytes,
 	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, breakerOpen, readable, clockJump,
 }
 
@@ -230,6 +232,9 @@ func (l *live) Collect(out chan<- prometheus.Metric) {
 
 func (x *sample) sendLedger(send func(*prometheus.Desc, float64, ...string), now time.Time) {
 	send(ledgerBytes, float64(x.ledgerBytes))
+	for _, a := range x.gauges.Alerts {
+		send(alertsHeld, float64(a.Alerts), string(a.State), cmp.Or(string(a.Source), "none"))
+	}
 	for _, q := range x.gauges.Queue {
 		severity := winnow.Severity(min(max(q.Priority, 0), int(winnow.SeverityCritical))).String() //nolint:gosec // bounded
 		send(queueAlerts, float64(q.Alerts), severity)

@@ -15,6 +15,7 @@ import (
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/queue"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
 
@@ -145,6 +146,42 @@ func TestMetricsOfAState(t *testing.T) {
 	*now = now.Add(sampleFor)
 	if !strings.Contains(text(t, m), "\nwinnow_spool_files 0\n") {
 		t.Error("the state is not looked at again")
+	}
+}
+
+// BenchmarkSample looks at a state folder in which much waits: that is what a scrape costs at most.
+func BenchmarkSample(b *testing.B) {
+	d := &state.Deployment{State: b.TempDir(), Settings: &conf.Settings{}}
+	if err := d.Init(); err != nil {
+		b.Fatal(err)
+	}
+	l, err := ledger.Open(b.Context(), d.Path("ledger.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	err = l.Update(b.Context(), func(t *ledger.Tx) error {
+		for i := range 100_000 {
+			it := queue.Item{ID: fmt.Sprintf("%026d", i), Search: fmt.Sprint("search", i%200), Priority: i % 6, Enqueued: start}
+			if err := queue.Push(b.Context(), t.Conn(), it); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 1000 {
+		if err := os.WriteFile(filepath.Join(d.Path("spool"), fmt.Sprintf("%026d.alert", i)), []byte("x"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		s := &sampler{Source: Source{Deployment: d, Now: func() time.Time { return start }}}
+		if x := s.sample(b.Context()); x.err["ledger"] != nil || x.records != 1000 || len(x.gauges.Queue) == 0 {
+			b.Fatalf("%+v", x)
+		}
 	}
 }
 

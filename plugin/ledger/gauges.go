@@ -7,13 +7,21 @@ import (
 	"github.com/winnow-soc/winnow"
 )
 
-// Gauges is what waits in the ledger at one moment. Reading it looks at what waits, not at what is done,
-// so it takes no longer as the ledger grows.
+// Gauges is what the ledger holds at one moment. Reading it looks at what waits and at roll-ups, not at
+// what is done, so it takes no longer as the ledger grows.
 type Gauges struct {
+	Alerts []StateGauge
 	Queue  []QueueGauge
 	Outbox []OutboxGauge
 
 	Day, Month winnow.NanoUSD // booked so far, UTC
+}
+
+// StateGauge is how many alerts the ledger holds in one state.
+type StateGauge struct {
+	State  winnow.State
+	Source winnow.Source // of the verdict, "" for none
+	Alerts int
 }
 
 // QueueGauge is what waits for triage with one priority.
@@ -31,8 +39,19 @@ type OutboxGauge struct {
 	Oldest  time.Time // when the oldest alert that is to be told of was received; zero when that is not known
 }
 
-// Gauges returns what waits.
+// Gauges returns what the ledger holds.
 func (t *Tx) Gauges(now time.Time) (g Gauges, err error) {
+	// Of the roll-ups, which have a row for each search, rule and outcome, and not for each alert.
+	err = t.each("SELECT state, source, sum(alerts) FROM tallies GROUP BY state, source HAVING sum(alerts) > 0 ORDER BY state, source", nil,
+		func(scan func(...any) error) error {
+			var a StateGauge
+			err := scan(&a.State, &a.Source, &a.Alerts)
+			g.Alerts = append(g.Alerts, a)
+			return err
+		})
+	if err != nil {
+		return g, err
+	}
 	err = t.each("SELECT priority, count(*), min(enqueued) FROM queue GROUP BY priority ORDER BY priority", nil,
 		func(scan func(...any) error) error {
 			var q QueueGauge

@@ -61,7 +61,7 @@ func (h *levelHandler) Handle(ctx context.Context, r slog.Record) error {
 func (h *levelHandler) text(_ context.Context, r slog.Record) (string, error) {
 	text := r.Message
 	add := func(a slog.Attr) bool {
-		text += fmt.Sprintf(" %s=%q", a.Key, a.Value.String())
+		text += fmt.Sprintf(" %s=%q", a.Key, a.Value.Resolve().String())
 		return true
 	}
 	for _, a := range h.attrs {
