@@ -100,19 +100,6 @@ func (a *Agent) keys() []key {
 	}
 }
 
-func (s *Sink) keys() []key {
-	return []key{
-		{name: "type", set: oneOf(&s.Type, SinkNotable, SinkUpdate, SinkFile, SinkFinding)},
-		{name: "path", set: anyText(&s.Path), optional: true},
-		{name: "index", set: anyText(&s.Index), optional: true},
-		{name: "disabled", set: boolean(&s.Disabled), optional: true},
-		{name: "es", set: oneOf(&s.ES, ESAuto, ES7, ES8), optional: true},
-		{name: "app", set: oneApp(&s.App), optional: true},
-		{name: "within", set: duration(&s.Within, second, day), optional: true},
-		{name: "scores", set: scores(&s.Scores), optional: true},
-	}
-}
-
 func (t *Tools) keys() []key {
 	return []key{
 		{name: "enabled", set: list(&t.Enabled)},
@@ -155,16 +142,6 @@ func (s *Splunk) keys() []key {
 		{name: "token_file", set: anyText(&s.TokenFile)},
 		{name: "ca_file", set: anyText(&s.CAFile)},
 		{name: "app", set: text(&s.App)},
-	}
-}
-
-func (r *Reconcile) keys() []key {
-	return []key{
-		{name: "enabled", set: boolean(&r.Enabled)},
-		{name: "every", set: duration(&r.Every, 60*second, day)},
-		{name: "lag", set: duration(&r.Lag, 60*second, day)},
-		{name: "look_back", set: duration(&r.LookBack, hour, 30*day)},
-		{name: "hosts", set: list(&r.Hosts)},
 	}
 }
 

@@ -27,7 +27,6 @@ type Settings struct {
 	Queue     Queue
 	Worker    Worker
 	Splunk    Splunk
-	Reconcile Reconcile
 	Retention Retention
 
 	searches map[string]Search
@@ -136,6 +135,12 @@ const (
 	SinkUpdate  SinkType = "notable_update" // updates ES's notable events, with place = beside
 	SinkFile    SinkType = "file"           // appends winnow's own events to a file
 	SinkFinding SinkType = "finding"        // makes findings of Enterprise Security 8, with place = owner
+
+	SinkHEC       SinkType = "hec"       // sends them to an HTTP Event Collector
+	SinkReceivers SinkType = "receivers" // sends them to splunkd's receivers/simple
+	SinkStream    SinkType = "stream"    // writes them to splunkd over the modular input's own output
+	SinkWebhook   SinkType = "webhook"   // posts them, signed, to a server of yours
+	SinkSCS       SinkType = "scs"       // sends them to a tenant of Splunk Cloud Services
 )
 
 // ES says which Enterprise Security a sink speaks with.
@@ -153,13 +158,25 @@ type Sink struct {
 	Name     string
 	Type     SinkType
 	Path     string // file: the file; notable: Splunk's spool folder
-	Index    string // notable: the index of the events
+	Index    string // of the events; "" is the receiver's own default
 	Disabled bool
 
 	ES     ES            // notable_update: which interface; "" is auto
 	App    string        // notable_update, finding: the app that has findings; "" is auto
 	Within time.Duration // notable_update, finding: how long an escalation is tried before it goes another way; 0 is 1 h
 	Scores Scores        // finding: risk scores by severity
+
+	States       []string // the outcomes that are told as events; empty: all
+	URL          string   // hec: the server; webhook: the address; scs: a host in place of the service's own
+	Key          string   // where the token or secret is: env:NAME, file:PATH or password:REALM/NAME
+	Tenant       string   // scs
+	ClientID     string   // scs: the key is this client's secret, not a token
+	Verify       Verify
+	VerifyWithin time.Duration // what is not confirmed by then is sent again
+	Timeout      time.Duration // of one request
+	CAFile       string
+	Proxy        string // "" for none, "environment" for the usual variables
+	AllowPrivate bool   // webhook: the address may be one of an internal network
 }
 
 // Review is [review]: what people decide.
@@ -205,15 +222,6 @@ type Splunk struct {
 	TokenFile string
 	CAFile    string
 	App       string // name space of REST calls
-}
-
-// Reconcile is [reconcile]: how what Splunk fired is compared with what is here.
-type Reconcile struct {
-	Enabled  bool
-	Every    time.Duration
-	Lag      time.Duration // how old a firing must be before it can be missing
-	LookBack time.Duration // the most that is compared at once
-	Hosts    []string      // under which this search head logs; empty: ask splunkd
 }
 
 // Retention is [retention]: how long settled things are kept.

@@ -73,7 +73,7 @@ func TestSettingsRefuseBadValues(t *testing.T) {
 		"agent:network.weight=inf":                `is not a number from 0 to 100`,
 		"agent:netwerk.weight=1":                  `unknown name "netwerk" (did you mean "network"?)`,
 		"sink:x.path=y":                           `[sink:x] type: missing`,
-		"sink:x.type=hec":                         `"hec" is not one of [notable notable_update file`,
+		"sink:x.type=hek":                         `"hek" is not one of [notable notable_update finding file hec receivers stream webhook scs]`,
 		"gate.rnu=shadow":                         `[gate] rnu: unknown key (did you mean "run"?)`,
 		"gate.frobnicate=1":                       `unknown key (known: canary, deadline,`,
 		"gaet.run=shadow":                         `[gaet]: unknown stanza (did you mean "gate"?)`,

@@ -40,6 +40,7 @@ func TestShippedConfigurationIsComplete(t *testing.T) {
 	shipped := fileKeys(t)
 	want := settingsKeys()
 	want["model"] = []string{"provider"} // the rest of a model has defaults
+	want["sink"] = []string{"app", "disabled", "es", "index", "path", "scores", "type", "within"}
 	if diff := cmp.Diff(want, shipped); diff != "" {
 		t.Errorf("default/winnow.conf and Settings differ (-Settings +file):\n%s", diff)
 	}
@@ -182,7 +183,7 @@ func structKeys(typ reflect.Type) []string {
 
 // snake turns a field's name into a key's: WorkerGrace is worker_grace, CAFile is ca_file.
 func snake(name string) string {
-	name = strings.NewReplacer("TTL", "Ttl", "URI", "Uri", "CA", "Ca", "URL", "Url", "API", "Api", "ES", "Es").Replace(name)
+	name = strings.NewReplacer("TTL", "Ttl", "URI", "Uri", "CA", "Ca", "URL", "Url", "API", "Api", "ES", "Es", "ID", "Id").Replace(name)
 	var b strings.Builder
 	for i, r := range name {
 		if unicode.IsUpper(r) && i > 0 {
