@@ -3,7 +3,11 @@
 // one SQLite file with one writer, the worker; readers open it read-only.
 package ledger
 
-import "github.com/winnow-soc/winnow"
+import (
+	"time"
+
+	"github.com/winnow-soc/winnow"
+)
 
 // DeliveryKind says what a delivery asks of a sink.
 type DeliveryKind string
@@ -24,10 +28,26 @@ type KeptError struct {
 // Error says who has the notable event.
 func (e *KeptError) Error() string { return e.By + " has this notable event: nothing was changed" }
 
+// LaterError is a sink's answer to a delivery that is not done yet, and its wish for when to come
+// back. The delivery stays in the outbox.
+type LaterError struct {
+	After time.Duration // the next try makes sense after this long
+	Sent  bool          // it was sent, and whether it arrived is not known yet: no failure
+	Again bool          // with Sent: by an earlier try; this one has only asked
+	Err   error
+}
+
+// Error says what is waited for.
+func (e *LaterError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LaterError) Unwrap() error { return e.Err }
+
 // Delivery is one thing the outbox still has to bring to one sink. It is handed out again until
 // the sink takes it, so a sink must make no difference between the first time and a repeat.
 type Delivery struct {
 	Key      string // idempotency key, the same at every try: alert ID, change number and sink name
+	Seq      int64  // the alert's change that it tells of: of two, the higher is the newer
 	Sink     string // name of the sink's stanza
 	Kind     DeliveryKind
 	WinnowID string        // signed alert ID, written into everything winnow creates

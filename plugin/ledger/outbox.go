@@ -77,6 +77,11 @@ func (t *Tx) Undelivered(key, cause string, next time.Time) error {
 	return t.exec("UPDATE outbox SET attempts = attempts + 1, not_before = ?, error = ? WHERE key = ?", at, cause, key)
 }
 
+// Awaited notes that a delivery was sent and when to ask whether it has arrived. It is no try.
+func (t *Tx) Awaited(key, state string, next time.Time) error {
+	return t.exec("UPDATE outbox SET not_before = ?, error = ? WHERE key = ?", micro(next), state, key)
+}
+
 const maxTime = 1<<63 - 1
 
 // DeliveryState is what became of one delivery.

@@ -374,23 +374,6 @@ INSERT INTO queue_turns (priority, search, turn) SELECT DISTINCT priority, searc
 
 CREATE INDEX alerts_gave_up ON alerts (reason, id) WHERE reason GLOB 'gave_up:*';
 `,
-	`
-CREATE TABLE rebuilt (                     -- alerts whose rows were read back from Splunk
-  id      TEXT PRIMARY KEY,
-  host    TEXT NOT NULL,
-  sid     TEXT NOT NULL,
-  rid     TEXT NOT NULL,
-  content TEXT NOT NULL,                   -- MAC of what the row holds
-  claimed TEXT NOT NULL                    -- rid and MAC of the row that was delivered late, '' for none
-) WITHOUT ROWID;
-CREATE INDEX rebuilt_sid ON rebuilt (sid);
-
-CREATE TABLE reconciled (                  -- firings that were missing and have been dealt with
-  sid    TEXT PRIMARY KEY,                 -- as splunkd logs it
-  reason TEXT NOT NULL,
-  at     INTEGER NOT NULL
-) WITHOUT ROWID;
-`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

@@ -79,7 +79,7 @@ func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq
 			continue
 		}
 		d := ledger.Delivery{
-			Key:  fmt.Sprintf("%s/%d/%s", rec.ID, seq, sink.Name),
+			Key: fmt.Sprintf("%s/%d/%s", rec.ID, seq, sink.Name), Seq: seq,
 			Sink: sink.Name, Kind: kind, WinnowID: e.Keys.Sign(rec.ID), Record: *rec, Alert: entry.Alert, CommentOnly: commentOnly,
 		}
 		if err := t.Post(d, e.Now()); err != nil {
@@ -94,12 +94,16 @@ func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq
 	return t.SetNotable(rec.ID)
 }
 
-// tell says what a sink has to hear of an outcome; "" is nothing. Every outcome is an event. A
+// tell says what a sink has to hear of an outcome; "" is nothing. Every outcome is an event, for the
+// sinks that want to hear of its state. A
 // notable is written where winnow owns them and none stands yet: in enforce for what survives,
 // else for every alert, because nobody else writes one. Where one stands it is updated in
 // enforce, commented on in assist, and left alone in shadow.
 func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (kind ledger.DeliveryKind, commentOnly bool) {
-	if sink.Type == conf.SinkFile {
+	if sink.Type.Events() {
+		if !sink.Tells(rec.Outcome.State) {
+			return "", false
+		}
 		return ledger.DeliverEvent, false
 	}
 	if rec.Outcome.Reason == winnow.ReasonOwn || wasKept(rec) {

@@ -3,13 +3,10 @@ package triage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
-	"github.com/winnow-soc/winnow"
-	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/queue"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -39,15 +36,9 @@ type Worker struct {
 	// carried out is no error. After an error nothing of it is kept, and it is tried again.
 	Command func(t *ledger.Tx, body []byte) error
 
-	// Reconcile compares what Splunk fired with what is here; nil compares nothing. Host names this search
-	// head in natural keys.
-	Reconcile *Reconciler
-	Host      string
-
-	reconciling   *reconciling // nil while nothing is compared
-	nextReconcile time.Time
-
 	air       *flights
+	awaited   time.Time // when the last delivery that was sent is asked about
+	lookedOut time.Time // when the outbox was last looked at
 	retained  time.Time // when old things were last removed
 	published time.Time // when Publish was last called
 	dirty     bool      // there is something to publish
@@ -104,10 +95,9 @@ func (w *Worker) Once(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case busy:
-		case err == nil && (!w.air.empty() || w.reconciling != nil):
+		case err == nil && (!w.air.empty() || w.awaits()):
 			w.rest(ctx, false)
 		default:
-			w.endReconcile()
 			return errors.Join(err, w.land(ctx, w.landing()), w.Publish(ctx))
 		}
 	}
@@ -117,7 +107,6 @@ func (w *Worker) Once(ctx context.Context) error {
 
 // end lands what is in the air.
 func (w *Worker) end(ctx context.Context, wait time.Duration) {
-	w.endReconcile()
 	if err := w.land(ctx, wait); err != nil {
 		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
 	}
@@ -185,11 +174,10 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 		w.beat()
 	}
 	recalled, recallErr := w.continueRecall(ctx)
-	reconciled, reconcileErr := w.reconcile(ctx, importErr == nil)
 	triaged, triageErr := w.triageQueue(ctx)
 	delivered, deliverErr := w.deliver(ctx)
-	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, deliverErr, w.retain(ctx))
-	busy = imported+recalled+reconciled+triaged+delivered > 0
+	err = errors.Join(importErr, recallErr, triageErr, deliverErr, w.retain(ctx))
+	busy = imported+recalled+triaged+delivered > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))
@@ -267,105 +255,6 @@ func (w *Worker) room() int { return max(w.Engine.Settings.Worker.Concurrency, 1
 func (w *Worker) backlogRoom() int {
 	q, slots := w.Engine.Settings.Queue, w.Engine.Settings.Worker.Concurrency
 	return min(max(int(q.BacklogShare*float64(slots)), 1)-len(w.air.backlog), w.room())
-}
-
-// deliver hands what is due in the outbox to the sinks.
-func (w *Worker) deliver(ctx context.Context) (n int, err error) {
-	var due []ledger.Pending
-	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
-		var err error
-		due, err = t.Due(w.Engine.Now(), deliverBatch)
-		return err
-	})
-	if err != nil || len(due) == 0 {
-		return 0, err
-	}
-	failures := make([]error, len(due))
-	for i := range due {
-		failures[i] = guarded(func() error { return w.deliverOne(ctx, due[i].Delivery) })
-		w.beat()
-	}
-	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
-		for i := range due {
-			if err := w.delivered(t, &due[i], failures[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return len(due), nil
-}
-
-// ErrHeld keeps a delivery waiting: it is no failure of its sink.
-var ErrHeld = errors.New("held: the gate is off, and nothing is closed")
-
-func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
-	if d.Kind == ledger.DeliverUpdate && d.Record.Outcome.State == winnow.StateClosed {
-		if held, err := w.heldOrPast(ctx, &d); held || err != nil {
-			return err
-		}
-	}
-	for _, s := range w.Sinks {
-		if s.Name() == d.Sink {
-			crash.Point("sink.before-deliver")
-			defer crash.Point("sink.acknowledged")
-			return s.Deliver(ctx, d)
-		}
-	}
-	return fmt.Errorf("no sink %q in winnow.conf", d.Sink)
-}
-
-// heldOrPast looks again at an update that closes a notable, just before it is delivered: while the
-// gate is off it waits, and when something else has become of the alert it is past.
-func (w *Worker) heldOrPast(ctx context.Context, d *ledger.Delivery) (past bool, err error) {
-	if w.Engine.Gate.Blind == winnow.ReasonGateOff {
-		return true, ErrHeld
-	}
-	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
-		now, err := t.Record(d.Record.ID)
-		past = err == nil && now.Outcome.State != winnow.StateClosed
-		return err
-	})
-	return past, err
-}
-
-// deliveryTries is how often a delivery is tried before it is left in the outbox for people to
-// see: with the pauses between, about a day.
-const deliveryTries = 150
-
-func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error {
-	now := w.Engine.Now()
-	if kept, ok := errors.AsType[*ledger.KeptError](failure); ok {
-		if err := w.Engine.Leave(t, &p.Delivery, kept.By); err != nil {
-			return err
-		}
-		failure = nil
-	}
-	if failure == nil {
-		w.Engine.Meter.Delivered(p.Sink, nil, true)
-		return t.Delivered(p.Key, now)
-	}
-	var next time.Time
-	held := errors.Is(failure, ErrHeld)
-	if held || w.Retryable(failure) && p.Attempts+1 < deliveryTries {
-		next = now.Add(w.pause(p.Attempts))
-	}
-	w.Engine.Meter.Delivered(p.Sink, failure, next.IsZero())
-	switch {
-	case next.IsZero():
-		other, err := w.Engine.otherWay(t, &p.Delivery)
-		if err != nil {
-			return err
-		}
-		w.Log.Error("delivery given up: it stays in the outbox", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1,
-			"other_way", other, "err", failure)
-	case !held:
-		w.Log.Warn("delivery failed", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1, "again", next, "err", failure)
-	}
-	return t.Undelivered(p.Key, failure.Error(), next)
 }
 
 // pause is the time until the next try of work that failed: it doubles with every try, within

@@ -1,0 +1,172 @@
+package triage
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/ledger"
+)
+
+// batchSink takes several deliveries in one go, and answers as the test says.
+type batchSink struct {
+	name   string
+	answer func(ledger.Delivery) error
+	calls  [][]ledger.Delivery
+}
+
+func (s *batchSink) Name() string { return s.name }
+
+func (s *batchSink) Deliver(ctx context.Context, d ledger.Delivery) error {
+	return s.DeliverAll(ctx, []ledger.Delivery{d})[0]
+}
+
+func (s *batchSink) DeliverAll(_ context.Context, all []ledger.Delivery) []error {
+	s.calls = append(s.calls, all)
+	errs := make([]error, len(all))
+	for i, d := range all {
+		errs[i] = s.answer(d)
+	}
+	return errs
+}
+
+// What is due for a sink that takes several is one call, and each has its own answer.
+func TestDeliveriesAreHandedOutInOneGo(t *testing.T) {
+	r := newRig(t)
+	var bad string
+	for _, user := range []string{"bob", "carol", "dan"} {
+		bad = r.triage(r.alert(user, "user", user)).ID
+	}
+	events := &batchSink{name: "events", answer: func(d ledger.Delivery) error {
+		if d.Record.ID == bad {
+			return errForGood
+		}
+		return nil
+	}}
+	w := r.worker(&sink{name: "update"}, events)
+	_, err := w.deliver(t.Context())
+	if r.ok(err); len(events.calls) != 1 || len(events.calls[0]) < 3 {
+		t.Fatalf("%d calls, want one with all", len(events.calls))
+	}
+	for _, d := range events.calls[0] {
+		if state := r.deliveryTo(d.Record.ID, "events"); state.Done.IsZero() != (d.Record.ID == bad) {
+			t.Errorf("%s: %+v", d.Record.ID, state)
+		}
+		if d.Seq == 0 {
+			t.Error("a delivery does not say which change it tells of")
+		}
+	}
+}
+
+// A sink that panics fails what it was given, and nothing else.
+func TestBatchThatPanics(t *testing.T) {
+	r := newRig(t)
+	rec := r.triage(r.alert("0"))
+	w := r.worker(&sink{name: "update"}, &batchSink{name: "events", answer: func(ledger.Delivery) error { panic("broken") }})
+	_, err := w.deliver(t.Context())
+	r.ok(err)
+	if d := r.deliveryTo(rec.ID, "events"); !d.Done.IsZero() || d.Attempts != 1 {
+		t.Errorf("delivery is %+v", d)
+	}
+	if d := r.deliveryTo(rec.ID, "update"); d.Done.IsZero() {
+		t.Errorf("the other sink's is %+v", d)
+	}
+}
+
+// A server says when to come back: not before that, and not much later for one that asks for ever.
+func TestServerSaysWhenToComeBack(t *testing.T) {
+	for _, c := range []struct{ after, want time.Duration }{{time.Minute, time.Minute}, {time.Millisecond, 5 * time.Second}, {1000 * time.Hour, time.Hour}, {-time.Hour, 5 * time.Second}} {
+		r := newRig(t)
+		rec := r.triage(r.alert("0"))
+		tries := 0
+		events := &batchSink{name: "events", answer: func(ledger.Delivery) error {
+			tries++
+			return &ledger.LaterError{After: c.after, Err: errors.New("429")}
+		}}
+		w := r.worker(&sink{name: "update"}, events)
+		for _, at := range []time.Duration{0, c.want - time.Second, time.Second} {
+			r.at = r.at.Add(at)
+			_, err := w.deliver(t.Context())
+			r.ok(err)
+		}
+		if d := r.deliveryTo(rec.ID, "events"); tries != 2 || d.Attempts != 2 || d.Error != "429" {
+			t.Errorf("%s: %d tries, %+v", c.after, tries, d)
+		}
+	}
+}
+
+// What was sent and is not confirmed stays in the outbox: asking about it is no new try, and after too many
+// times that it had to be sent it is given up.
+func TestSentIsNotDone(t *testing.T) {
+	r := newRig(t)
+	rec := r.triage(r.alert("0"))
+	asked := 0
+	events := &batchSink{name: "events", answer: func(ledger.Delivery) error {
+		asked++
+		return &ledger.LaterError{After: time.Second, Sent: true, Again: asked > 1, Err: errors.New("sent")}
+	}}
+	w := r.worker(&sink{name: "update"}, events)
+	for range 300 {
+		_, err := w.deliver(t.Context())
+		r.ok(err)
+		r.at = r.at.Add(time.Second)
+	}
+	if d := r.deliveryTo(rec.ID, "events"); asked != 300 || d.Attempts != 1 || !d.Done.IsZero() || d.Error != "sent" {
+		t.Errorf("asked %d times, %+v", asked, d)
+	}
+	events.answer = func(ledger.Delivery) error { return nil }
+	_, err := w.deliver(t.Context())
+	if r.ok(err); r.deliveryTo(rec.ID, "events").Done.IsZero() {
+		t.Error("confirmed, and not done")
+	}
+
+	again := r.triage(r.alert("1", "user", "zoe"))
+	events.answer = func(ledger.Delivery) error {
+		return &ledger.LaterError{After: time.Second, Sent: true, Err: errors.New("sent")}
+	}
+	for range deliveryTries + 10 {
+		_, err := w.deliver(t.Context())
+		r.ok(err)
+		r.at = r.at.Add(time.Hour)
+	}
+	if d := r.deliveryTo(again.ID, "events"); d.Attempts < deliveryTries-1 || d.Attempts > deliveryTries+1 {
+		t.Errorf("sent %d times without end", d.Attempts)
+	}
+}
+
+// `worker --once` waits until it knows what became of what it sent: the next one could only send it again.
+func TestOnceWaitsForReceipts(t *testing.T) {
+	r := newRig(t)
+	rec := r.triage(r.alert("0"))
+	r.state.Settings.Worker.Poll = time.Millisecond
+	asked := 0
+	events := &batchSink{name: "events", answer: func(ledger.Delivery) error {
+		if asked++; asked > 3 {
+			return nil
+		}
+		return &ledger.LaterError{After: time.Second, Sent: true, Again: asked > 1, Err: errors.New("sent")}
+	}}
+	w := r.worker(&sink{name: "update"}, events)
+	w.Refresh = func() error { r.at = r.at.Add(time.Second / 4); return nil }
+	r.ok(w.Once(t.Context()))
+	if d := r.deliveryTo(rec.ID, "events"); d.Done.IsZero() || asked != 4 {
+		t.Errorf("asked %d times, %+v", asked, d)
+	}
+}
+
+// A sink is told of the outcomes that it wants to hear of.
+func TestSinkHearsOfItsStates(t *testing.T) {
+	r := newRig(t)
+	r.sinks = append(r.sinks, conf.Sink{Name: "page", Type: conf.SinkWebhook, States: []string{"escalated"}})
+	r.engine.Sinks = r.sinks
+	rec := r.triage(r.alert("0"))
+	told := r.deliveryTo(rec.ID, "page") != (ledger.DeliveryState{})
+	if told != (rec.Outcome.State == "escalated") {
+		t.Errorf("told %v of %s", told, rec.Outcome.State)
+	}
+	if r.deliveryTo(rec.ID, "events") == (ledger.DeliveryState{}) {
+		t.Error("a sink that names no states hears of all")
+	}
+}
