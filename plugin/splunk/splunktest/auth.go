@@ -11,6 +11,7 @@ import (
 const (
 	CapEditNotables  = "edit_notable_events"
 	CapListPasswords = "list_storage_passwords"
+	CapEditTCP       = "edit_tcp"
 )
 
 // login is one session key or token.

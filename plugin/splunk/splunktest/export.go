@@ -11,6 +11,10 @@ import (
 
 // export answers search/v2/jobs/export: one JSON object a line.
 func (s *Server) export(w http.ResponseWriter, r *http.Request, _ *login) {
+	if k, ok := parseKeySearch(r.PostForm.Get("search")); ok {
+		s.exportKeys(w, r, k)
+		return
+	}
 	q, err := parseSPL(r.PostForm.Get("search"))
 	if err == nil && q.macros && s.opts.NoES {
 		err = says("Error in 'SearchParser': The search specifies a macro 'get_event_id_meval' that cannot be found.")
@@ -73,15 +77,6 @@ func (s *Server) find(q query, from, to time.Time) []map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var rows []map[string]any
-	if q.index() != "notable" {
-		for _, e := range slices.Backward(s.others) {
-			n := &Notable{Event: e}
-			if s.visible(n) && !n.Time.Before(from) && n.Time.Before(to) && q.matches(n) {
-				rows = append(rows, q.row(n))
-			}
-		}
-		return rows
-	}
 	for _, n := range slices.Backward(s.notables) {
 		if s.visible(n) && !n.Time.Before(from) && n.Time.Before(to) && q.matches(n) {
 			rows = append(rows, q.row(n))
@@ -102,12 +97,6 @@ func (q query) row(n *Notable) map[string]any {
 			values = []string{timeText(n.Time)}
 		case "source":
 			values = []string{n.Source}
-		case "host":
-			values = []string{n.Host}
-		case "_raw":
-			values = []string{n.Raw}
-		case "_time":
-			values = []string{n.Time.UTC().Format("2006-01-02T15:04:05.000-07:00")}
 		case "urgency":
 			if len(values) == 0 {
 				values = n.Fields["severity"] // no asset has a priority here

@@ -8,10 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Request is one request as it came, without its credential.
@@ -32,48 +30,6 @@ func (s *Server) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
-// Fault spoils requests. The first fault that fits is used, and gone after Times uses.
-type Fault struct {
-	Path   string        // glob on the path, like "/services/notable_update"; "" = any
-	Times  int           // 0 = for ever
-	Status int           // answer this status ...
-	Body   string        // ... with this body, or Splunk's own words for the status if ""
-	Delay  time.Duration // wait first; without effect when the client is gone by then
-	Cut    bool          // cut the connection without an answer
-	After  bool          // cut it after the request has had its effect
-}
-
-// Fail adds a fault.
-func (s *Server) Fail(f Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, &f)
-}
-
-// Heal removes all faults.
-func (s *Server) Heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
-
-func (s *Server) takeFault(p string) (Fault, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, f := range s.faults {
-		if ok, _ := path.Match(f.Path, p); f.Path != "" && !ok {
-			continue
-		}
-		if f.Times > 0 {
-			if f.Times--; f.Times == 0 {
-				s.faults = slices.Delete(s.faults, i, i+1)
-			}
-		}
-		return *f, true
-	}
-	return Fault{}, false
-}
-
 // endpoint answers one kind of request for somebody who is logged in.
 type endpoint func(w http.ResponseWriter, r *http.Request, who *login)
 
@@ -85,8 +41,6 @@ func (s *Server) handler() http.Handler {
 		"POST /services/notable_update":                                      s.notableUpdate,
 		"POST /services/search/v2/jobs/export":                               s.export,
 		"POST /servicesNS/{owner}/{app}/search/v2/jobs/export":               s.export,
-		"GET /services/search/v2/jobs/{sid}/results":                         s.results,
-		"GET /services/server/info":                                          s.serverInfo,
 		"GET /servicesNS/{owner}/{app}/storage/passwords/{name}":             s.password,
 		"GET /servicesNS/{owner}/{app}/storage/collections/data/{coll}":      s.collection,
 		"GET /servicesNS/{owner}/{app}/configs/conf-log_review/{stanza}":     s.logReview,
@@ -97,7 +51,8 @@ func (s *Server) handler() http.Handler {
 		"POST /servicesNS/{owner}/{app}/v1/investigations/{id}":              s.es8(AppMissionControl, s.updateFinding),
 		"GET /servicesNS/{owner}/{app}/public/v2/investigations/{id}/notes":  s.es8(AppMissionControl, s.notes),
 		"POST /servicesNS/{owner}/{app}/public/v2/investigations/{id}/notes": s.es8(AppMissionControl, s.notes),
-		"/": notFound,
+		"POST /services/receivers/simple":                                    s.receive,
+		"/":                                                                  notFound,
 	}
 	for pattern, serve := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, serve) })
@@ -110,7 +65,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, serve endpoint) {
 	who, ok := s.authenticate(r)
 	s.record(r, who)
 	f, spoilt := s.takeFault(r.URL.Path)
-	if spoilt && s.spoil(w, r, f) {
+	if spoilt && f.spoil(w, r) {
 		return
 	}
 	if !ok {
@@ -140,29 +95,6 @@ func (s *Server) record(r *http.Request, who *login) {
 	if s.opts.Before != nil {
 		s.opts.Before(req)
 	}
-}
-
-// spoil applies a fault and reports whether the request ends with it.
-func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f Fault) bool {
-	if f.Delay > 0 {
-		select {
-		case <-time.After(f.Delay):
-		case <-r.Context().Done():
-			panic(http.ErrAbortHandler) // an answer could still reach a client that is closing
-		}
-	}
-	switch {
-	case f.Cut:
-		panic(http.ErrAbortHandler)
-	case f.Status == 0:
-		return false
-	case f.Body != "":
-		w.WriteHeader(f.Status)
-		_, _ = w.Write([]byte(f.Body))
-	default:
-		reply(w, r, f.Status, "ERROR", http.StatusText(f.Status))
-	}
-	return true
 }
 
 // discard takes an answer that nobody will get.

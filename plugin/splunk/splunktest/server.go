@@ -47,16 +47,17 @@ type Server struct {
 	URL  string // like https://127.0.0.1:34567
 	Home string
 
+	faulty
+
 	opts Options
 	http *http.Server
+	cert tls.Certificate
 
 	mu        sync.Mutex
 	keys      map[string]*login
 	passwords map[string]string
 	notables  []*Notable
 	others    []Event // events of any other index
-	jobs      map[string]job
-	faults    []*Fault
 	requests  []Request
 	lastTime  float64 // of the newest review
 	serial    int     // of findings and notes
@@ -97,13 +98,13 @@ func Start(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return serve(opts, ln), nil
+	return serve(opts, ln, cert), nil
 }
 
-func serve(opts Options, ln net.Listener) *Server {
+func serve(opts Options, ln net.Listener, cert tls.Certificate) *Server {
 	s := &Server{
-		URL: "https://" + ln.Addr().String(), Home: opts.Home, opts: opts,
-		keys: map[string]*login{}, passwords: map[string]string{}, jobs: map[string]job{},
+		URL: "https://" + ln.Addr().String(), Home: opts.Home, opts: opts, cert: cert,
+		keys: map[string]*login{}, passwords: map[string]string{},
 	}
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = s.http.Serve(ln) }()
