@@ -77,13 +77,14 @@ func NewClient(opts Options) (*Client, error) {
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// call is one request. path holds escaped segments (see escape); form or json makes it a POST.
+// call is one request. path holds escaped segments (see escape); form, json or text makes it a POST.
 type call struct {
 	op    string
 	path  string
 	query url.Values
 	form  url.Values
 	json  []byte
+	text  []byte // sent as it is
 }
 
 // body returns the method, the body and its type.
@@ -93,6 +94,8 @@ func (r call) body() (method, body, kind string) {
 		return http.MethodPost, r.form.Encode(), "application/x-www-form-urlencoded"
 	case r.json != nil:
 		return http.MethodPost, string(r.json), "application/json"
+	case r.text != nil:
+		return http.MethodPost, string(r.text), "text/plain"
 	}
 	return http.MethodGet, "", ""
 }
@@ -127,7 +130,9 @@ func (c *Client) do(ctx context.Context, r call) ([]byte, error) {
 		c.opts.Refused()
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, statusError(r.op, resp.StatusCode, hide(body, secret))
+		e := statusError(r.op, resp.StatusCode, hide(body, secret))
+		e.After = retryAfter(resp.Header)
+		return nil, e
 	}
 	if int64(len(body)) > c.opts.MaxAnswer {
 		return nil, &Error{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -33,6 +34,7 @@ const (
 	CodeContested   Code = "contested"     // a person changed the notable at every try
 	CodeInput       Code = "input"         // winnow was asked for something it cannot do
 	CodeDisk        Code = "disk"          // a local file could not be written
+	CodeUnconfirmed Code = "unconfirmed"   // sent, and not known to have arrived
 )
 
 // Error is a failed exchange with Splunk. It never holds a credential; what Splunk said is cut
@@ -44,6 +46,8 @@ type Error struct {
 	Message string // what Splunk said, or what to do
 	Retry   bool   // the same call may succeed later
 	Err     error  // the cause, when there is one
+
+	After time.Duration // the server asked to be left alone for so long
 }
 
 // Error returns "op: message (HTTP 403, forbidden)".

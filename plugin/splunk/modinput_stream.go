@@ -23,7 +23,7 @@ type StreamEvent struct {
 }
 
 // EventWriter writes events as splunkd's streaming XML. It opens the stream with the first event
-// and is safe for concurrent use; each event is one write.
+// and is safe for concurrent use; each event is one write. After a write that failed it is closed.
 type EventWriter struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -66,6 +66,7 @@ func (w *EventWriter) Write(e StreamEvent) error {
 		body = append([]byte("<stream>"), body...)
 	}
 	if _, err := w.w.Write(append(body, '\n')); err != nil {
+		w.closed = true // what was cut off would swallow what came after it
 		return err
 	}
 	w.open = true

@@ -8,11 +8,23 @@ import (
 
 // Sink brings deliveries somewhere. A delivery is handed out again until Deliver returns nil, and
 // may then have been taken before: a sink makes no difference between the first time and a
-// repeat. [Retryable] says whether a failed delivery may be tried again. Deliver is not called
+// repeat. What was sent and is not yet known to have arrived is answered with a [ledger.LaterError].
+// [Retryable] says whether a failed delivery may be tried again. Deliver is not called
 // concurrently for one alert; otherwise a sink must be safe for concurrent use.
 type Sink interface {
 	Name() string
 	Deliver(ctx context.Context, d ledger.Delivery) error
+}
+
+// BatchSink takes several deliveries in one go, and returns what came of each, in their order.
+type BatchSink interface {
+	Sink
+	DeliverAll(ctx context.Context, all []ledger.Delivery) []error
+}
+
+// Checker is a sink that can say whether what it delivers to is there. Check changes nothing.
+type Checker interface {
+	Check(ctx context.Context) error
 }
 
 var (
@@ -20,6 +32,12 @@ var (
 	_ Sink = (*NotableSink)(nil)
 	_ Sink = (*FileSink)(nil)
 	_ Sink = (*FindingSink)(nil)
+
+	_ BatchSink = (*HECSink)(nil)
+	_ BatchSink = (*ReceiversSink)(nil)
+	_ BatchSink = (*StreamSink)(nil)
+	_ BatchSink = (*WebhookSink)(nil)
+	_ BatchSink = (*SCSSink)(nil)
 )
 
 // wrongKind is what a sink answers to a delivery that was meant for a sink of another type.

@@ -1,9 +1,7 @@
 package splunk
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/ledger"
@@ -56,28 +53,15 @@ func NewFileSink(name string, opts FileOptions, now func() time.Time) (*FileSink
 // Name returns the name of the sink's stanza.
 func (s *FileSink) Name() string { return s.name }
 
-// event is one line. The record's keys follow winnow's own.
-type event struct {
-	Time     string `json:"event_time"`
-	EventKey string `json:"event_key"` // the same for every try of one delivery
-	WinnowID string `json:"winnow_id"`
-	Type     string `json:"event_type"`
-	winnow.Record
-}
-
 // Deliver appends one line in one write and syncs it. It is safe for concurrent use; other
 // processes that append to the same file cannot mix into a line.
 func (s *FileSink) Deliver(_ context.Context, d ledger.Delivery) error {
 	if d.Kind != ledger.DeliverEvent {
 		return wrongKind(s.name, d)
 	}
-	d.Record.Normalize()
-	line, err := encodeEvent(event{
-		Time: s.now().UTC().Format(time.RFC3339Nano), EventKey: d.Key, WinnowID: d.WinnowID,
-		Type: "winnow:outcome", Record: d.Record,
-	})
+	line, err := encodeOutcome(d)
 	if err != nil {
-		return &Error{Op: "write event", Code: CodeInput, Err: err}
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,14 +78,6 @@ func (s *FileSink) Deliver(_ context.Context, d ledger.Delivery) error {
 		return &Error{Op: "write event", Code: CodeDisk, Retry: true, Err: err}
 	}
 	return nil
-}
-
-func encodeEvent(e event) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(e)
-	return b.Bytes(), err
 }
 
 // append writes a line, unless it is empty, and has it on disk when it returns. A line that was

@@ -2,11 +2,13 @@ package splunk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
@@ -17,8 +19,14 @@ type SinkOptions struct {
 	NoClient   error   // why there is no client
 	SplunkHome string  // "" outside Splunk
 	State      string  // winnow's state folder: relative paths and intents are below it
-	Host       string  // host field of notable events
+	Host       string  // host field of events
 	Now        func() time.Time
+
+	// Secret reads a key from where [sink:NAME] key says it is.
+	Secret func(ctx context.Context, place string) (winnow.Secret, error)
+
+	Stream *EventWriter // of the modular input; nil when the worker runs otherwise
+	Stanza string       // that it runs as
 }
 
 // OpenSinks opens the sinks of winnow.conf that are not disabled, in its order.
@@ -63,9 +71,25 @@ func openSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 		return NewNotableSink(c.Name, NotableOptions{
 			Spool: path, Index: c.Index, Host: opts.Host, Intents: filepath.Join(opts.State, "sent", c.Name),
 		}, opts.Now)
+	case conf.SinkReceivers:
+		if opts.Client == nil {
+			return unreachable{name: c.Name, err: opts.NoClient}, nil
+		}
+		return NewReceiversSink(c.Name, ReceiversOptions{
+			Client: opts.Client, Index: c.Index, Host: opts.Host, Verify: c.Verify, Within: c.VerifyWithin, Now: opts.Now,
+		}), nil
+	case conf.SinkStream:
+		if opts.Stream == nil {
+			return unreachable{name: c.Name, err: errNoStream}, nil
+		}
+		return NewStreamSink(c.Name, StreamOptions{
+			Out: opts.Stream, Stanza: opts.Stanza, Index: c.Index, Host: opts.Host,
+			Verify: c.Verify, Within: c.VerifyWithin, Client: opts.Client, Now: opts.Now,
+		}), nil
+	case conf.SinkHEC, conf.SinkWebhook, conf.SinkSCS:
+		return openServerSink(c, opts)
 	}
-	return nil, fmt.Errorf("sink %q: unknown type %q (want %s, %s, %s or %s)",
-		c.Name, c.Type, conf.SinkNotable, conf.SinkUpdate, conf.SinkFile, conf.SinkFinding)
+	return nil, fmt.Errorf("sink %q: unknown type %q", c.Name, c.Type)
 }
 
 func (o SinkOptions) update(c conf.Sink) UpdateOptions {
@@ -79,22 +103,54 @@ func (o SinkOptions) finding(c conf.Sink) FindingOptions {
 	}
 }
 
-// locate reads the path of a sink: $SPLUNK_HOME in front stands for Splunk's folder, and a
-// relative path is below winnow's state.
+// openServerSink opens a sink that sends to a server other than splunkd.
+func openServerSink(c conf.Sink, opts SinkOptions) (Sink, error) {
+	server := ServerOptions{
+		URL: c.URL, SplunkHome: opts.SplunkHome, Proxy: c.Proxy, Timeout: c.Timeout, Now: opts.Now,
+		Key: func(ctx context.Context) (winnow.Secret, error) { return opts.Secret(ctx, c.Key) },
+	}
+	if c.CAFile != "" {
+		path, err := opts.place(c.Name, "ca_file", c.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		server.CAFile = path
+	}
+	if c.Type == conf.SinkSCS {
+		return NewSCSSink(c.Name, SCSOptions{Server: server, Tenant: c.Tenant, ClientID: c.ClientID, Index: c.Index, Host: opts.Host})
+	}
+	if c.Type == conf.SinkWebhook {
+		server.Public = !c.AllowPrivate
+		return NewWebhookSink(c.Name, server)
+	}
+	return NewHECSink(c.Name, HECOptions{
+		Server: server, Index: c.Index, Host: opts.Host, Verify: c.Verify, Within: c.VerifyWithin,
+		Client: opts.Client, NoClient: opts.NoClient,
+	})
+}
+
+// locate reads the path of a sink.
 func (o SinkOptions) locate(c conf.Sink) (string, error) {
-	const home = "$SPLUNK_HOME"
-	rest, inSplunk := strings.CutPrefix(c.Path, home)
-	switch {
-	case c.Path == "":
+	if c.Path == "" {
 		return "", fmt.Errorf("sink %q: no path: set it in [sink:%s] of winnow.conf", c.Name, c.Name)
+	}
+	return o.place(c.Name, "path", c.Path)
+}
+
+// place reads a path: $SPLUNK_HOME in front stands for Splunk's folder, and a relative path is below
+// winnow's state.
+func (o SinkOptions) place(sink, key, path string) (string, error) {
+	const home = "$SPLUNK_HOME"
+	rest, inSplunk := strings.CutPrefix(path, home)
+	switch {
 	case inSplunk && o.SplunkHome == "":
-		return "", fmt.Errorf("sink %q: %s is not set, but path in [sink:%s] of winnow.conf begins with it", c.Name, home, c.Name)
+		return "", fmt.Errorf("sink %q: %s is not set, but %s in [sink:%s] of winnow.conf begins with it", sink, home, key, sink)
 	case inSplunk:
 		return filepath.Join(o.SplunkHome, rest), nil
-	case filepath.IsAbs(c.Path):
-		return c.Path, nil
+	case filepath.IsAbs(path):
+		return path, nil
 	}
-	return filepath.Join(o.State, c.Path), nil
+	return filepath.Join(o.State, path), nil
 }
 
 // unreachable stands for a sink that nothing can be delivered to as things are. What it is given
@@ -111,3 +167,15 @@ func (u unreachable) Name() string { return u.name }
 func (u unreachable) Deliver(context.Context, ledger.Delivery) error {
 	return &Error{Op: "deliver to " + u.name, Code: CodeAuth, Retry: true, Err: u.err}
 }
+
+// ErrWaits says that a sink takes nothing as things are, and that what it is given waits.
+var ErrWaits = errors.New("nothing can be delivered now")
+
+// Check says why, as ErrWaits.
+func (u unreachable) Check(context.Context) error { return &waiting{u.err} }
+
+type waiting struct{ err error }
+
+func (w *waiting) Error() string        { return w.err.Error() }
+func (w *waiting) Unwrap() error        { return w.err }
+func (w *waiting) Is(target error) bool { return target == ErrWaits }

@@ -3,6 +3,7 @@ package splunk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,13 +60,21 @@ func TestSinksOutsideSplunk(t *testing.T) {
 
 func TestOpenSinksRefuses(t *testing.T) {
 	for want, c := range map[string]conf.Sink{
-		`unknown type "hec"`:      {Name: "x", Type: "hec"},
+		`unknown type "kafka"`:    {Name: "x", Type: "kafka"},
+		`sink "x": url is not`:    {Name: "x", Type: conf.SinkHEC},
+		"url is not https":        {Name: "x", Type: conf.SinkWebhook, URL: "http://hooks.example.com/x"},
+		"use key":                 {Name: "x", Type: conf.SinkHEC, URL: "https://u:hunter2@splunk.example.com:8088"},
+		"proxy is not an address": {Name: "x", Type: conf.SinkHEC, URL: "https://splunk.example.com:8088", Proxy: "proxy:3128"},
+		"read CA file":            {Name: "x", Type: conf.SinkHEC, URL: "https://splunk.example.com:8088", CAFile: "/none.pem"},
 		"no path":                 {Name: "x", Type: conf.SinkFile},
 		"$SPLUNK_HOME is not set": {Name: "x", Type: conf.SinkFile, Path: "$SPLUNK_HOME/x"},
 	} {
 		_, err := OpenSinks([]conf.Sink{c}, SinkOptions{Now: newClock().now})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want %q", err, want)
+		}
+		if strings.Contains(fmt.Sprint(err), "hunter2") {
+			t.Errorf("error %q holds a password", err)
 		}
 	}
 }
