@@ -16,18 +16,23 @@ func (m *models) key(ctx context.Context, place string) (winnow.Secret, error) {
 	if place == "" {
 		return "", nil
 	}
+	return m.g.secret(ctx, m.d, place)
+}
+
+// secret reads a key from where the configuration says it is.
+func (g *globals) secret(ctx context.Context, d *state.Deployment, place string) (winnow.Secret, error) {
 	kind, name, _ := strings.Cut(place, ":")
 	var key winnow.Secret
 	var err error
 	switch kind {
 	case "env":
-		key = winnow.Secret(m.g.getenv(name))
+		key = winnow.Secret(g.getenv(name))
 	case "file":
-		if name, err = m.d.Resolve(name); err == nil {
+		if name, err = d.Resolve(name); err == nil {
 			key, err = splunk.ReadSecretFile(name)
 		}
 	case "password":
-		key, err = m.password(ctx, name)
+		key, err = g.password(ctx, d, name)
 	default:
 		err = errors.New("no env:NAME, file:PATH or password:REALM/NAME")
 	}
@@ -52,8 +57,8 @@ func oneWord(key winnow.Secret, place string) (winnow.Secret, error) {
 }
 
 // password reads storage/passwords of the app.
-func (m *models) password(ctx context.Context, name string) (winnow.Secret, error) {
-	client, err := m.g.splunkClient(m.d, m.g.session)
+func (g *globals) password(ctx context.Context, d *state.Deployment, name string) (winnow.Secret, error) {
+	client, err := g.splunkClient(d, g.session)
 	if err != nil {
 		return "", err
 	}

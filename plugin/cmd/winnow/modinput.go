@@ -24,14 +24,16 @@ func (g *globals) asModularInput(ctx context.Context, args []string) (handled bo
 			_, err := g.open()
 			return err
 		},
-		Run: func(ctx context.Context, conf splunk.InputConfig, _ *splunk.EventWriter) error {
+		Run: func(ctx context.Context, conf splunk.InputConfig, out *splunk.EventWriter) error {
 			d, err := g.open()
 			if err != nil {
 				return err
 			}
-			return g.work(ctx, d, false, splunkLog(g, d.Settings.Worker.Log), &input{
-				sessionKey: conf.SessionKey, serverURI: conf.ServerURI, serverHost: conf.ServerHost,
-			})
+			in := &input{sessionKey: conf.SessionKey, serverURI: conf.ServerURI, serverHost: conf.ServerHost, stream: out}
+			if len(conf.Stanzas) > 0 {
+				in.stanza = conf.Stanzas[0].Name
+			}
+			return g.work(ctx, d, false, splunkLog(g, d.Settings.Worker.Log), in)
 		},
 	}
 	return true, in.Main(ctx, args, splunk.IO{Stdin: g.in, Stdout: g.out, Stderr: g.err})

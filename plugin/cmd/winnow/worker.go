@@ -48,6 +48,8 @@ type input struct {
 	sessionKey winnow.Secret
 	serverURI  string
 	serverHost string
+	stream     *splunk.EventWriter // events for splunkd
+	stanza     string              // of inputs.conf
 
 	refused func() // splunkd does not accept the session key; nil: nobody wants to know
 }
@@ -120,10 +122,7 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	}
 	w := &triage.Worker{
 		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: g.refresher(p, engine, log),
-	}
-	w.Command = func(t *ledger.Tx, body []byte) error { return applyCommand(t, w, body, log) }
-	if err := g.setReconciler(w, p, in); err != nil {
-		return nil, nil, errors.Join(usage(err), p.close())
+		Command: func(t *ledger.Tx, body []byte) error { return applyCommand(t, engine, body, log) },
 	}
 	for _, s := range sinks {
 		w.Sinks = append(w.Sinks, s)
@@ -179,18 +178,25 @@ func (p *parts) refuseReplay(ctx context.Context) error {
 }
 
 func (g *globals) openSinks(d *state.Deployment, in *input) ([]splunk.Sink, error) {
-	opts := splunk.SinkOptions{SplunkHome: d.SplunkHome, State: d.State, Now: g.now}
-	if in != nil {
-		opts.Host = in.serverHost
-	}
-	client, err := g.splunkClient(d, in)
-	if none, ok := errors.AsType[*noCredentials](err); ok {
-		opts.NoClient = none.Unwrap()
-		return splunk.OpenSinks(d.Settings.Sinks, opts)
-	}
+	opts, err := g.sinkOptions(d, in)
 	if err != nil {
 		return nil, err
 	}
-	opts.Client = client
 	return splunk.OpenSinks(d.Settings.Sinks, opts)
+}
+
+func (g *globals) sinkOptions(d *state.Deployment, in *input) (splunk.SinkOptions, error) {
+	opts := splunk.SinkOptions{
+		SplunkHome: d.SplunkHome, State: d.State, Now: g.now,
+		Secret: func(ctx context.Context, place string) (winnow.Secret, error) { return g.secret(ctx, d, place) },
+	}
+	if in != nil {
+		opts.Host, opts.Stream, opts.Stanza = in.serverHost, in.stream, in.stanza
+	}
+	client, err := g.splunkClient(d, in)
+	if none, ok := errors.AsType[*noCredentials](err); ok {
+		opts.NoClient, err = none.Unwrap(), nil
+	}
+	opts.Client = client
+	return opts, err
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/winnow-soc/winnow/plugin/conf"
+	"github.com/winnow-soc/winnow/plugin/splunk"
+)
+
+// checkFor is how long a sink has to answer.
+const checkFor = 10 * time.Second
+
+// sinks asks each sink whether what it delivers to is there.
+func (x *diagnosis) sinks(ctx context.Context) {
+	opts, err := x.g.sinkOptions(x.d, nil)
+	if err != nil {
+		x.wrong("sinks", "mend [splunk] of winnow.conf", err)
+		return
+	}
+	for _, c := range x.d.Settings.EnabledSinks() {
+		check := "sink " + c.Name
+		opened, err := splunk.OpenSinks([]conf.Sink{c}, opts)
+		if err != nil {
+			x.wrong(check, "mend [sink:"+c.Name+"] of winnow.conf", err)
+			continue
+		}
+		x.sink(ctx, check, c, opened[0])
+	}
+}
+
+func (x *diagnosis) sink(ctx context.Context, check string, c conf.Sink, s splunk.Sink) {
+	asked, ok := s.(splunk.Checker)
+	if !ok {
+		x.ok(check, "%s%s", c.Type, sinkPlace(c))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkFor)
+	defer cancel()
+	if _, err := x.g.secret(ctx, x.d, c.Key); c.Key != "" && err != nil {
+		x.warn(check, "put the key where [sink:"+c.Name+"] key says; the modular input reads storage/passwords with its own session key", "%s", err)
+	}
+	err := asked.Check(ctx)
+	switch {
+	case err == nil:
+		x.ok(check, "%s%s answers", c.Type, sinkPlace(c))
+	case errors.Is(err, splunk.ErrWaits) && x.d.SplunkHome == "" && c.Type != conf.SinkStream:
+		x.ok(check, "%s: outside Splunk, what is for it waits in the outbox", c.Type)
+	case errors.Is(err, splunk.ErrWaits):
+		x.ok(check, "%s waits in the outbox for the modular input: %s", c.Type, errors.Unwrap(err))
+	default:
+		x.warn(check, "what is for it waits in the outbox, for about a day", "%s%s: %s", c.Type, sinkPlace(c), err)
+	}
+}
+
+// sinkPlace says where a sink writes to. Of an address only the server is shown: the rest may be a secret.
+func sinkPlace(c conf.Sink) string {
+	if u, err := url.Parse(c.URL); c.URL != "" && err == nil {
+		return " at " + u.Scheme + "://" + u.Host
+	}
+	if c.Path != "" {
+		return " " + c.Path
+	}
+	return ""
+}
