@@ -93,11 +93,11 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 	}
 	t.counted(tallyOf(a.SearchName, micro(a.Received), &r), amount{1, r.Cost.MicroUSD, int64(len(body))})
 	return t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, bytes, bare, notable,
- seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice)
- VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?, 1,?,?,?,?,?,?,?,?,?,?,?,?)`,
+ seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice, disposition)
+ VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?, 1,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		a.ID, a.Key.Host, a.Key.SID, a.Key.RID, a.Key.MAC, a.SearchName, micro(a.Received), a.Severity, e.Key[:], body, len(body), e.Notable,
 		record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
-		r.Proposal.Rule, r.Cost.MicroUSD, e.Derived, e.Joined, e.Advice)
+		r.Proposal.Rule, r.Cost.MicroUSD, e.Derived, e.Joined, e.Advice, r.Verdict.Disposition.String())
 }
 
 // Change makes r the current record of an alert and moves the one before into its history.
@@ -119,9 +119,9 @@ func (t *Tx) Change(r winnow.Record, links Links) (seq int64, err error) {
 	}
 	seq++
 	return seq, t.exec(`UPDATE alerts SET seq=?, record=?, state=?, reason=?, proposal=?, source=?, actor=?, would=?, rule=?, cost=?,
- derived=?, joined=?, advice=? WHERE id=?`,
+ derived=?, joined=?, advice=?, disposition=? WHERE id=?`,
 		seq, record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
-		r.Proposal.Rule, r.Cost.MicroUSD, links.Derived, links.Joined, links.Advice, r.ID)
+		r.Proposal.Rule, r.Cost.MicroUSD, links.Derived, links.Joined, links.Advice, r.Verdict.Disposition.String(), r.ID)
 }
 
 func encodeRecord(r *winnow.Record) ([]byte, error) {

@@ -84,8 +84,7 @@ type EntityAlert struct {
 // EntityAlerts calls f with the alerts that have the value in a field of the same kind and were
 // received within EntityAge before a time, newest first, at most limit; not with the alert itself.
 func (t *Tx) EntityAlerts(e winnow.Evidence, self string, at time.Time, limit int, f func(EntityAlert) error) error {
-	const query = `SELECT a.id, a.search_name, a.received, a.severity, a.state, a.would, a.source,
- coalesce(json_extract(a.record, '$.verdict.disposition'), '')
+	const query = `SELECT a.id, a.search_name, a.received, a.severity, a.state, a.would, a.source, a.disposition
  FROM entities e JOIN alerts a ON a.id = e.id
  WHERE e.entity = ? AND e.received > ? AND e.received <= ? AND e.id <> ? ORDER BY e.received DESC, e.id DESC LIMIT ?`
 	return t.each(query, []any{entityKey(e.Field, e.Value), micro(at.Add(-EntityAge)), micro(at), self, limit}, func(scan func(...any) error) error {

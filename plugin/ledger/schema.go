@@ -374,6 +374,11 @@ INSERT INTO queue_turns (priority, search, turn) SELECT DISTINCT priority, searc
 
 CREATE INDEX alerts_gave_up ON alerts (reason, id) WHERE reason GLOB 'gave_up:*';
 `,
+	`
+ALTER TABLE alerts ADD COLUMN disposition TEXT NOT NULL DEFAULT ''; -- of the verdict: analysts ask for it of many
+UPDATE alerts SET disposition = CASE WHEN json_valid(CAST(record AS TEXT))
+ THEN coalesce(json_extract(CAST(record AS TEXT), '$.verdict.disposition'), '') ELSE '' END;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

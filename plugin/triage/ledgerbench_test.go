@@ -9,13 +9,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/report"
 	"github.com/winnow-soc/winnow/plugin/state"
 )
 
@@ -153,4 +156,85 @@ func TestLedgerBenchModels(t *testing.T) {
 		atLeast("model-bound alerts, the model answers at once", alerts/took.Seconds(), "alerts/s", 500),
 		{Name: "CPU an alert", Value: used.Seconds() * 1e6 / alerts, Unit: "us", OK: true},
 	})
+}
+
+// The year of a large deployment: of its alerts only some stand in the file as rows, because filling in all
+// would take an hour; reports read what they add up to.
+const (
+	yearAlerts = 365 * 50_000
+	yearRows   = 300_000
+)
+
+// fillYear generates a year of alerts in SQL: 200 searches, each with 12 ways in which its alerts ended.
+var fillYear = []string{
+	`CREATE TEMP TABLE n AS WITH RECURSIVE c(i) AS (VALUES (0) UNION ALL SELECT i+1 FROM c WHERE i < 2399) SELECT i FROM c`,
+	`CREATE TEMP TABLE ends AS SELECT 'Search ' || (i / 12) AS search, i % 12 AS e,
+ CASE WHEN i % 12 < 5 THEN 'rule-' || (i / 12) || '-' || (i % 12) ELSE '' END AS rule,
+ CASE WHEN i % 12 < 5 THEN 'drop' ELSE 'pass' END AS proposal,
+ CASE WHEN i % 12 < 5 THEN 'rule' WHEN i % 12 < 7 THEN 'cache' WHEN i % 12 < 10 THEN 'model' ELSE 'offline' END AS source,
+ CASE WHEN i % 12 < 9 THEN 'closed' WHEN i % 12 = 9 THEN 'in_review' ELSE 'escalated' END AS state,
+ CASE WHEN i % 12 < 5 THEN 'rule' WHEN i % 12 < 7 THEN 'cached' ELSE 'verdict' END || (i % 12) AS reason FROM n`,
+	`INSERT INTO tally_days SELECT d.i * 86400000000 + 1767225600000000, search, rule, proposal, source, state, '', reason, 21, 21 * (e > 6) * 900, 21 * 700
+ FROM ends CROSS JOIN (SELECT i FROM n WHERE i < 365) d WHERE NOT (e = 11 AND d.i % 6 <> 0)`,
+	`INSERT INTO tallies SELECT search_name, rule, proposal, source, state, would, reason, sum(alerts), sum(cost), sum(bytes)
+ FROM tally_days GROUP BY search_name, rule, proposal, source, state, would, reason`,
+	`UPDATE tallies SET alerts = alerts + (SELECT ? - sum(alerts) FROM tallies) WHERE rule = 'rule-0-0'`,
+	`WITH RECURSIVE r(i) AS (VALUES (0) UNION ALL SELECT i+1 FROM r WHERE i < ? - 1)
+ INSERT INTO alerts SELECT printf('01M7SF89VE%016d', i), 'guid', 'scheduler__' || (i / 20), i % 20, 'mac', search, 1767225600000000 + i * 105000000, 2,
+ randomblob(32), '{"time":0,"fields":{}}', 700, 0, 0, 1, '{}', CASE state WHEN 'closed' THEN 'closed' ELSE 'left' END, reason, proposal, source, 'winnow', '', rule, 0, '', '', NULL, ''
+ FROM r JOIN ends ON ends.rowid = i % 2400 + 1`,
+	`INSERT INTO call_tallies SELECT 'model-' || (i % 5), 'task-' || (i % 7), 'agent-' || (i % 11), 'settled', i % 2, 10000, 0, 1000000, 90000, 5000000
+ FROM n WHERE i < 385`,
+}
+
+// TestLedgerBenchReport measures `winnow report cost` over a year of 50,000 alerts a day.
+func TestLedgerBenchReport(t *testing.T) {
+	dir := benchDir(t)
+	r := newRig(t)
+	path := r.state.Path("ledger.db")
+	r.update(func(t *ledger.Tx) error {
+		for _, query := range fillYear {
+			var args []any
+			switch {
+			case strings.HasPrefix(query, "UPDATE tallies SET alerts"):
+				args = []any{yearAlerts}
+			case strings.HasPrefix(query, "WITH RECURSIVE r"):
+				args = []any{yearRows}
+			}
+			if _, err := t.Conn().ExecContext(t.Context(), query, args...); err != nil {
+				return fmt.Errorf("%.60s: %w", query, err)
+			}
+		}
+		return nil
+	})
+	r.ok(r.ledger.Close())
+	info, err := os.Stat(path)
+	r.ok(err)
+	var reports []time.Duration
+	for range 9 {
+		began := time.Now()
+		if c := r.reportCost(path); c.Alerts != yearAlerts {
+			t.Fatalf("%d alerts, want %d", c.Alerts, yearAlerts)
+		}
+		reports = append(reports, time.Since(began))
+	}
+	slices.Sort(reports)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	writeBench(t, dir, "ledger-report", []benchLine{
+		{"report cost over a year of 50,000 alerts a day", ms(reports[4]), "ms", 100, ms(reports[4]) / 100, 100, reports[4] <= 100*time.Millisecond},
+		{Name: fmt.Sprintf("size of that ledger, %d rows and the tallies of %d", yearRows, yearAlerts), Value: float64(info.Size()) / 1e6, Unit: "MB", OK: true},
+	})
+}
+
+// reportCost does what the command does: it opens the ledger, and reads.
+func (r *rig) reportCost(path string) (c report.Cost) {
+	r.t.Helper()
+	l, err := ledger.OpenReadOnly(r.t.Context(), path)
+	r.ok(err)
+	r.ok(l.View(r.t.Context(), func(t *ledger.Tx) error {
+		c, err = report.NewCost(t, r.state.Settings, nil, r.at)
+		return err
+	}))
+	r.ok(l.Close())
+	return c
 }
