@@ -115,6 +115,11 @@ bench-closers: needs ## score every closer on public labelled alerts (minutes; n
 	@mkdir -p build/bench
 	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestClosers|TestPublicAlerts' -count=1 -timeout 30m -v ./plugin/cmd/winnow
 
+.PHONY: bench-ledger
+bench-ledger: needs ## measure how fast alerts enter the ledger, and a report over a year of them
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestLedgerBench' -count=1 -timeout 20m -v ./plugin/triage
+
 .PHONY: bench-llm
 bench-llm: needs ## measure what asking costs beside the model, and how much a storm asks
 	@mkdir -p build/bench

@@ -11,13 +11,20 @@ import (
 	"strings"
 )
 
-// CopyTo writes a whole copy of the ledger as it is now to a new file, synced and mode 0600; the writer may
-// go on meanwhile. It refuses to write over a file. Nothing is at path unless it returns nil.
-func (l *Ledger) CopyTo(ctx context.Context, path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("copy ledger: %s exists: name another file", path)
+// Backup writes a whole copy of a ledger as it is now to a new file, synced, checked and mode 0600; the
+// worker may go on meanwhile. It refuses to write over a file. Nothing is at the path unless it returns nil.
+func Backup(ctx context.Context, ledger, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("back up the ledger: %s exists: name another file", to)
 	}
-	return l.copyOver(ctx, path)
+	if err := exists(ledger); err != nil {
+		return err
+	}
+	l, err := open(ctx, ledger, booksSettings)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.copyOver(ctx, to), l.Close())
 }
 
 func (l *Ledger) copyOver(ctx context.Context, path string) error {
@@ -48,6 +55,15 @@ func (l *Ledger) vacuumInto(ctx context.Context, path string) error {
 	if err := l.room(ctx, path); err != nil {
 		return err
 	}
+	var mode int
+	if err := l.conn.QueryRowContext(ctx, "PRAGMA auto_vacuum").Scan(&mode); err != nil {
+		return err
+	}
+	if mode == 0 { // the copy of an old ledger can give pages back
+		if _, err := l.conn.ExecContext(ctx, "PRAGMA auto_vacuum = INCREMENTAL"); err != nil {
+			return err
+		}
+	}
 	_, err := l.conn.ExecContext(ctx, "VACUUM INTO ?", path)
 	return err
 }
@@ -76,7 +92,7 @@ func checkCopy(ctx context.Context, path string, of *Ledger) error {
 	if err != nil {
 		return err
 	}
-	c, err := open(ctx, path, "mode=ro", "_pragma=query_only(ON)")
+	c, err := open(ctx, path, readerSettings)
 	if err != nil {
 		return err
 	}
@@ -84,7 +100,7 @@ func checkCopy(ctx context.Context, path string, of *Ledger) error {
 	if err == nil && got != want {
 		err = fmt.Errorf("the copy has schema version %d, not %d", got, want)
 	}
-	return errors.Join(err, c.Check(ctx), c.Close())
+	return errors.Join(err, c.quickCheck(ctx), c.Close())
 }
 
 // publish brings a finished file to disk and to its name.

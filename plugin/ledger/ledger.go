@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver named "sqlite"
 
@@ -23,6 +25,8 @@ type Ledger struct {
 	conn     *sql.Conn
 	path     string
 	readOnly bool
+	readFor  time.Duration // how long a read transaction may take; 0: any time
+	damaged  atomic.Bool   // see Damaged
 
 	mu    sync.Mutex // held for the length of a transaction
 	stmts map[string]*sql.Stmt
@@ -43,16 +47,18 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err := createPrivate(path); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	l, err := open(ctx, path, "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)",
-		"_pragma=busy_timeout(10000)", "_pragma=foreign_keys(ON)", "_pragma=cache_size(-65536)")
+	l, err := open(ctx, path, writerSettings)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.migrate(ctx); err != nil {
+	if err := l.durable(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	if err := l.migrate(ctx); err != nil {
+		return nil, errors.Join(l.explained(err), l.Close())
+	}
 	if err := l.Update(ctx, (*Tx).abandon); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, l.explained(err)), l.Close())
 	}
 	return l, nil
 }
@@ -63,12 +69,12 @@ func OpenBooks(ctx context.Context, path string) (*Ledger, error) {
 	if err := exists(path); err != nil {
 		return nil, err
 	}
-	l, err := open(ctx, path, "_pragma=synchronous(FULL)", "_pragma=busy_timeout(10000)", "_pragma=foreign_keys(ON)")
+	l, err := open(ctx, path, booksSettings)
 	if err != nil {
 		return nil, err
 	}
 	if err := l.checkVersion(ctx); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(l.explained(err), l.Close())
 	}
 	return l, nil
 }
@@ -85,28 +91,29 @@ func OpenReadOnly(ctx context.Context, path string) (*Ledger, error) {
 	if err := exists(path); err != nil {
 		return nil, err
 	}
-	l, err := open(ctx, path, "mode=ro", "_pragma=busy_timeout(10000)", "_pragma=query_only(ON)")
+	l, err := open(ctx, path, readerSettings)
 	if err != nil {
 		return nil, err
 	}
-	l.readOnly = true
+	l.readOnly, l.readFor = true, readLimit
 	if err := l.checkVersion(ctx); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(l.explained(err), l.Close())
 	}
 	return l, nil
 }
 
-func open(ctx context.Context, path string, params ...string) (*Ledger, error) {
+func open(ctx context.Context, path string, params []string) (*Ledger, error) {
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() + "?" + strings.Join(params, "&")
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), db.Close())
+	db.SetMaxOpenConns(1)
+	l := &Ledger{db: db, path: path, stmts: map[string]*sql.Stmt{}}
+	if l.conn, err = db.Conn(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, l.explained(err)), db.Close())
 	}
-	return &Ledger{db: db, conn: conn, path: path, stmts: map[string]*sql.Stmt{}}, nil
+	return l, nil
 }
 
 // createPrivate makes the file before SQLite does, so that it and its journals are 0600.
@@ -127,20 +134,6 @@ func (l *Ledger) Close() error {
 		_ = s.Close()
 	}
 	return errors.Join(err, l.conn.Close(), l.db.Close())
-}
-
-// Check runs SQLite's own integrity check.
-func (l *Ledger) Check(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var answer string
-	if err := l.conn.QueryRowContext(ctx, "PRAGMA quick_check").Scan(&answer); err != nil {
-		return fmt.Errorf("check ledger: %w", err)
-	}
-	if answer != "ok" {
-		return fmt.Errorf("check ledger: %s is damaged: %s", l.path, answer)
-	}
-	return nil
 }
 
 // Tx is one transaction. Its methods must not be used after the function given to Update or View
@@ -177,12 +170,27 @@ func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
 	return err
 }
 
-// View runs f in one read transaction: it sees one state of the ledger.
+// View runs f in one read transaction: it sees one state of the ledger. A reader beside the worker has an
+// hour for it.
 func (l *Ledger) View(ctx context.Context, f func(*Tx) error) error {
+	if l.readFor > 0 {
+		limited, cancel := context.WithTimeoutCause(ctx, l.readFor, errReadTooLong)
+		defer cancel()
+		defer l.endWith(limited)()
+		ctx = limited
+	}
 	return l.transact(ctx, "BEGIN", f)
 }
 
 func (l *Ledger) transact(ctx context.Context, begin string, f func(*Tx) error) error {
+	err := l.transaction(ctx, begin, f)
+	if isDamage(err) {
+		l.damaged.Store(true)
+	}
+	return err
+}
+
+func (l *Ledger) transaction(ctx context.Context, begin string, f func(*Tx) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, err := l.conn.ExecContext(ctx, begin); err != nil {

@@ -199,7 +199,7 @@ func TestACrashInTheMiddleOfAMigrationLeavesTheOld(t *testing.T) {
 	path := oldLedger(t, schemas(t)[0])
 	_, before := readContents(t, path, nil)
 	crashed := filepath.Join(t.TempDir(), "ledger.db")
-	l, err := open(t.Context(), path, "_pragma=cache_size(2)") // so that pages are written before the commit
+	l, err := open(t.Context(), path, []string{"_pragma=cache_size(2)"}) // so that pages are written before the commit
 	if err != nil {
 		t.Fatal(err)
 	}

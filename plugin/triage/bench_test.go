@@ -37,7 +37,7 @@ func benchDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("WINNOW_BENCH")
 	if dir == "" {
-		t.Skip("takes a minute: run `make bench-llm`")
+		t.Skip("takes a minute: run `make bench-llm` or `make bench-ledger`")
 	}
 	return dir
 }

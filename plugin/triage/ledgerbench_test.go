@@ -89,11 +89,17 @@ func (f *firings) fire(rows int) {
 	}
 }
 
-// TestLedgerBenchDrops measures how many rows that a rule decided the worker imports and settles: from the
-// records that the alert action stored to their outcomes, and what the sinks have to be told, on disk.
-func TestLedgerBenchDrops(t *testing.T) {
+// TestLedgerBench measures what the ledger has to hold up to.
+func TestLedgerBench(t *testing.T) {
 	dir := benchDir(t)
-	var lines []benchLine
+	lines := slices.Concat(benchDrops(t), benchModels(t), benchReport(t))
+	writeBench(t, dir, "ledger", lines)
+}
+
+// benchDrops measures how many rows that a rule decided the worker imports and settles: from the
+// records that the alert action stored to their outcomes, and what the sinks have to be told, on disk.
+func benchDrops(t *testing.T) (lines []benchLine) {
+	t.Helper()
 	for _, c := range []struct {
 		name          string
 		records, rows int
@@ -117,7 +123,7 @@ func TestLedgerBenchDrops(t *testing.T) {
 		lines = append(lines, atLeast("rule-decided rows, "+c.name, float64(c.records*c.rows)/took.Seconds(), "rows/s", 5000),
 			benchLine{Name: "CPU a row, " + c.name, Value: used.Seconds() * 1e6 / float64(c.records*c.rows), Unit: "us", OK: true})
 	}
-	writeBench(t, dir, "ledger-drops", lines)
+	return lines
 }
 
 // alertsIn counts the alerts in a state.
@@ -138,9 +144,9 @@ func atLeast(name string, value float64, unit string, want float64) benchLine {
 	return benchLine{name, value, unit, want, value / want, want, value >= want}
 }
 
-// TestLedgerBenchModels measures alerts that a model is asked about, where it answers at once.
-func TestLedgerBenchModels(t *testing.T) {
-	dir := benchDir(t)
+// benchModels measures alerts that a model is asked about, where it answers at once.
+func benchModels(t *testing.T) []benchLine {
+	t.Helper()
 	const alerts = 3000
 	r := newPaidRig(t, "worker.concurrency=64")
 	r.broken = r.analysts(&script{disposition: "TruePositive"})
@@ -152,10 +158,10 @@ func TestLedgerBenchModels(t *testing.T) {
 	if n := r.alertsIn(winnow.StateEscalated); n != alerts {
 		t.Errorf("%d of %d are escalated", n, alerts)
 	}
-	writeBench(t, dir, "ledger-models", []benchLine{
+	return []benchLine{
 		atLeast("model-bound alerts, the model answers at once", alerts/took.Seconds(), "alerts/s", 500),
 		{Name: "CPU an alert", Value: used.Seconds() * 1e6 / alerts, Unit: "us", OK: true},
-	})
+	}
 }
 
 // The year of a large deployment: of its alerts only some stand in the file as rows, because filling in all
@@ -187,9 +193,9 @@ var fillYear = []string{
  FROM n WHERE i < 385`,
 }
 
-// TestLedgerBenchReport measures `winnow report cost` over a year of 50,000 alerts a day.
-func TestLedgerBenchReport(t *testing.T) {
-	dir := benchDir(t)
+// benchReport measures `winnow report cost` over a year of 50,000 alerts a day.
+func benchReport(t *testing.T) []benchLine {
+	t.Helper()
 	r := newRig(t)
 	path := r.state.Path("ledger.db")
 	r.update(func(t *ledger.Tx) error {
@@ -220,10 +226,10 @@ func TestLedgerBenchReport(t *testing.T) {
 	}
 	slices.Sort(reports)
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	writeBench(t, dir, "ledger-report", []benchLine{
+	return []benchLine{
 		{"report cost over a year of 50,000 alerts a day", ms(reports[4]), "ms", 100, ms(reports[4]) / 100, 100, reports[4] <= 100*time.Millisecond},
 		{Name: fmt.Sprintf("size of that ledger, %d rows and the tallies of %d", yearRows, yearAlerts), Value: float64(info.Size()) / 1e6, Unit: "MB", OK: true},
-	})
+	}
 }
 
 // reportCost does what the command does: it opens the ledger, and reads.
