@@ -135,7 +135,7 @@ func TestUpdatesRunOneAtATime(t *testing.T) {
 
 func TestCheckFindsASoundLedgerSound(t *testing.T) {
 	l := openNew(t)
-	add(t, l, sample(1), winnow.StateQueued)
+	add(t, l, sample(1), winnow.StateInReview)
 	if err := l.Check(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -279,6 +279,9 @@ func (x *diagnosis) spool() {
 	x.ok("spool", "%s for the worker", things(len(entries), "record waits", "records wait"))
 }
 
+// checkFor bounds the check of the ledger.
+const checkFor = 30 * time.Second
+
 func (x *diagnosis) ledger(ctx context.Context) {
 	l, err := ledger.OpenReadOnly(ctx, x.d.Path("ledger.db"))
 	if errors.Is(err, ledger.ErrNone) {
@@ -290,8 +293,17 @@ func (x *diagnosis) ledger(ctx context.Context) {
 		return
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.Check(ctx); err != nil {
-		x.wrong("ledger", "bring it back from a backup; the spool still holds what was not imported", err)
+	checking, cancel := context.WithTimeout(ctx, checkFor)
+	defer cancel()
+	err = l.Check(checking)
+	switch {
+	case err != nil && ctx.Err() == nil && checking.Err() != nil:
+		x.warn("ledger", "`winnow ledger backup FILE` checks all of it", "so large that only a part was checked in %s", checkFor)
+	case errors.Is(err, ledger.ErrDamaged):
+		x.wrong("ledger", "`winnow ledger restore FILE` brings a backup back", err)
+		return
+	case err != nil:
+		x.wrong("ledger", "stop the worker, keep a copy of ledger.db, and restore a backup", err)
 		return
 	}
 	err = l.View(ctx, func(t *ledger.Tx) error {
