@@ -279,8 +279,8 @@ func (x *diagnosis) spool() {
 	x.ok("spool", "%s for the worker", things(len(entries), "record waits", "records wait"))
 }
 
-// checkFor bounds the check of the ledger.
-const checkFor = 30 * time.Second
+// checkLedgerFor bounds the check of the ledger.
+const checkLedgerFor = 30 * time.Second
 
 func (x *diagnosis) ledger(ctx context.Context) {
 	l, err := ledger.OpenReadOnly(ctx, x.d.Path("ledger.db"))
@@ -293,12 +293,12 @@ func (x *diagnosis) ledger(ctx context.Context) {
 		return
 	}
 	defer func() { _ = l.Close() }()
-	checking, cancel := context.WithTimeout(ctx, checkFor)
+	checking, cancel := context.WithTimeout(ctx, checkLedgerFor)
 	defer cancel()
 	err = l.Check(checking)
 	switch {
 	case err != nil && ctx.Err() == nil && checking.Err() != nil:
-		x.warn("ledger", "`winnow ledger backup FILE` checks all of it", "so large that only a part was checked in %s", checkFor)
+		x.warn("ledger", "`winnow ledger backup FILE` checks all of it", "so large that only a part was checked in %s", checkLedgerFor)
 	case errors.Is(err, ledger.ErrDamaged):
 		x.wrong("ledger", "`winnow ledger restore FILE` brings a backup back", err)
 		return
