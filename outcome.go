@@ -47,6 +47,8 @@ const (
 	ReasonPerson      Reason = "person"        // a person decided
 	ReasonOwn         Reason = "own"           // winnow's own event came back
 	ReasonGaveUp      Reason = "gave_up"       // every try failed
+	ReasonNoModel     Reason = "no_model"      // waits, and is not triaged yet: models could not be asked
+	ReasonTryFailed   Reason = "try_failed"    // waits, and is not triaged yet: a try failed
 	ReasonRecall      Reason = "recall"        // what closed it was recalled
 	ReasonRuleMiss    Reason = "rule_miss"     // a rule that dropped an attack was suspended: winnow's own finding
 	ReasonRaiseOnly   Reason = "raise_only"    // believed benign, but it may only be raised: not read in good order, or spoken for by a person

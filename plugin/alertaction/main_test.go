@@ -123,6 +123,7 @@ func TestDeadWorker(t *testing.T) {
 		{"owner", owner + "start_worker = 1\n", "drop/rule pass/stale_heartbeat+notable escalate/escalate_list+notable", 2},
 		{"owner in shadow", "[gate]\nplace = owner\n", "drop/rule+notable pass/stale_heartbeat+notable escalate/escalate_list+notable", 3},
 		{"owner in assist", "[gate]\nrun = assist\nplace = owner\n", "drop/rule+notable pass/stale_heartbeat+notable escalate/escalate_list+notable", 3},
+		{"beside in assist", "[gate]\nrun = assist\n", "drop/rule pass/stale_heartbeat escalate/escalate_list", 0},
 		{"beside", "[gate]\nrun = enforce\n", "drop/rule pass/stale_heartbeat escalate/escalate_list", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

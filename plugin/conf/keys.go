@@ -120,6 +120,11 @@ func (q *Queue) keys() []key {
 		{name: "wait_max_high", set: duration(&q.WaitMaxHigh, second, 7*day)},
 		{name: "reread_after", set: duration(&q.RereadAfter, second, day)},
 		{name: "backlog_share", set: share(&q.BacklogShare)},
+		{name: "visible_within_critical", set: duration(&q.VisibleWithinCritical, second, 30*day)},
+		{name: "visible_within_high", set: duration(&q.VisibleWithinHigh, second, 30*day)},
+		{name: "visible_within_medium", set: duration(&q.VisibleWithinMedium, second, 30*day)},
+		{name: "visible_within_low", set: duration(&q.VisibleWithinLow, second, 30*day)},
+		{name: "visible_within_informational", set: duration(&q.VisibleWithinInformational, second, 30*day)},
 	}
 }
 
@@ -158,6 +163,7 @@ func (s *Search) keys() []key {
 		{name: "place", set: parsed(&s.Place, winnow.ParsePlace)},
 		{name: "severity", set: severity(&s.Severity)},
 		{name: "raw", set: boolean(&s.Raw)},
+		{name: "visible_within", set: duration(&s.VisibleWithin, second, 30*day)},
 	}
 	keys = append(keys, s.Policy.keys()...)
 	for i := range keys {

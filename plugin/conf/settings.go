@@ -193,6 +193,12 @@ type Queue struct {
 	WaitMaxHigh  time.Duration // the same for severity high, critical and unknown
 	RereadAfter  time.Duration // what waited longer is backlog: its notable is read again before a model is asked
 	BacklogShare float64       // most of the worker's concurrency that backlog gets
+
+	VisibleWithinCritical      time.Duration // an alert that waits longer is made visible, by severity
+	VisibleWithinHigh          time.Duration // also for severity unknown
+	VisibleWithinMedium        time.Duration
+	VisibleWithinLow           time.Duration
+	VisibleWithinInformational time.Duration
 }
 
 // Worker is [worker].
@@ -237,6 +243,29 @@ type Search struct {
 	Severity winnow.Severity // base severity, unknown when the stanza says nothing
 	Raw      bool            // it returns raw events: every field is attacker-set
 	Policy   Policy
+
+	VisibleWithin time.Duration // 0: that of [queue] for the alert's severity
+}
+
+// VisibleWithin is how long an alert of a search and a severity may wait before people must see it. An unknown
+// severity counts as high.
+func (s *Settings) VisibleWithin(search string, severity winnow.Severity) time.Duration {
+	if d := s.Search(search).VisibleWithin; d > 0 {
+		return d
+	}
+	q := &s.Queue
+	switch severity {
+	case winnow.SeverityCritical:
+		return q.VisibleWithinCritical
+	case winnow.SeverityMedium:
+		return q.VisibleWithinMedium
+	case winnow.SeverityLow:
+		return q.VisibleWithinLow
+	case winnow.SeverityInformational:
+		return q.VisibleWithinInformational
+	case winnow.SeverityHigh, winnow.SeverityUnknown:
+	}
+	return q.VisibleWithinHigh
 }
 
 // Search resolves the settings for one saved search. A search without a stanza has the global ones.

@@ -221,3 +221,19 @@ func BenchmarkReadShipped(b *testing.B) {
 		}
 	}
 }
+
+func TestVisibleWithin(t *testing.T) {
+	s := readShipped(t, "search:Odd Sign-in.visible_within=90s")
+	for severity, want := range map[winnow.Severity]time.Duration{
+		winnow.SeverityUnknown: 5 * time.Minute, winnow.SeverityInformational: 24 * time.Hour, winnow.SeverityLow: 4 * time.Hour,
+		winnow.SeverityMedium: 30 * time.Minute, winnow.SeverityHigh: 5 * time.Minute, winnow.SeverityCritical: time.Minute,
+		winnow.SeverityCritical + 1: 5 * time.Minute,
+	} {
+		if got := s.VisibleWithin("Impossible Travel", severity); got != want {
+			t.Errorf("%s: %s, want %s", severity, got, want)
+		}
+		if got := s.VisibleWithin("Odd Sign-in", severity); got != 90*time.Second {
+			t.Errorf("%s of a search with its own: %s", severity, got)
+		}
+	}
+}

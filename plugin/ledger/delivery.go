@@ -56,4 +56,8 @@ type Delivery struct {
 
 	// CommentOnly asks DeliverUpdate to add a comment and change nothing else (run = assist).
 	CommentOnly bool
+
+	// Late says why the alert is not triaged yet, when that is what has to be told: there is no outcome.
+	// "" for an outcome.
+	Late winnow.Reason
 }

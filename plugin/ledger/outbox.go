@@ -110,6 +110,16 @@ func (t *Tx) Deliveries(id string) ([]DeliveryState, error) {
 	return out, err
 }
 
+// ShiftOutbox moves the times at which deliveries are due by as much as the clock has jumped.
+func (t *Tx) ShiftOutbox(by time.Duration) error {
+	return t.exec("UPDATE outbox SET not_before = max(not_before + ?, 1) WHERE done = 0 AND not_before < ?", by.Microseconds(), maxTime)
+}
+
+// BoundOutbox has no delivery wait for its next try beyond a time: the clock was set back since.
+func (t *Tx) BoundOutbox(end time.Time) error {
+	return t.exec("UPDATE outbox SET not_before = ? WHERE done = 0 AND not_before > ? AND not_before < ?", micro(end), micro(end), maxTime)
+}
+
 // OutboxCounts returns how many deliveries wait, and how many were given up.
 func (t *Tx) OutboxCounts() (waiting, failed int, err error) {
 	_, err = t.get("SELECT count(*) FILTER (WHERE not_before < ?), count(*) FILTER (WHERE not_before = ?) FROM outbox WHERE done = 0",

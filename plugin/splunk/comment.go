@@ -40,9 +40,13 @@ func said(d ledger.Delivery, what deed) string {
 			parts = append(parts, label+s)
 		}
 	}
-	if what == deedRestore {
+	switch {
+	case d.Late != "":
+		add("", "winnow: not triaged yet ("+string(d.Late)+"); nothing was changed")
+		return cut(parts[0], maxComment)
+	case what == deedRestore:
 		add("", "winnow's update crossed a person's change: the person's is set again")
-	} else {
+	default:
 		add("", headline(r, what))
 		add("What: ", r.Verdict.Case.What)
 		add("Why: ", r.Verdict.Case.Why)

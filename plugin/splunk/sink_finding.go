@@ -11,7 +11,6 @@ import (
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
-	"github.com/winnow-soc/winnow/plugin/stash"
 )
 
 // FindingSink makes findings of Enterprise Security 8 for alerts that survive (place = owner).
@@ -156,8 +155,7 @@ var findingKeys = []string{
 
 // body is the finding: what a notable event of winnow's says, and what findings must say beside.
 func (s *FindingSink) body(d *ledger.Delivery) map[string]any {
-	n := stash.Notable{Alert: &d.Alert, WinnowID: d.WinnowID, Record: &d.Record}
-	e := n.Event()
+	e := notableOf(d).Event()
 	for _, key := range findingKeys {
 		if e.Control[key] == nil {
 			e.Control[key] = []string{} // taken, so that a field of that name gets another

@@ -60,7 +60,7 @@ func (s *NotableSink) Deliver(_ context.Context, d ledger.Delivery) error {
 		return wrongKind(s.name, d)
 	}
 	file := stash.File{Index: s.opts.Index, Host: s.opts.Host, Source: d.Alert.SearchName}
-	file.Events = []stash.Event{stash.Notable{Alert: &d.Alert, WinnowID: d.WinnowID, Record: &d.Record}.Event()}
+	file.Events = []stash.Event{notableOf(&d).Event()}
 	data, err := file.Bytes()
 	if err != nil {
 		return &Error{Op: "write notable", Code: CodeInput, Err: err}
@@ -69,6 +69,15 @@ func (s *NotableSink) Deliver(_ context.Context, d ledger.Delivery) error {
 		return &Error{Op: "write notable", Code: CodeDisk, Retry: true, Err: err}
 	}
 	return nil
+}
+
+// notableOf is the notable event of a delivery: of an outcome, or of an alert that nobody has triaged yet.
+func notableOf(d *ledger.Delivery) stash.Notable {
+	n := stash.Notable{Alert: &d.Alert, WinnowID: d.WinnowID, Record: &d.Record}
+	if d.Late != "" {
+		n.Record, n.Reason = nil, d.Late
+	}
+	return n
 }
 
 // hand brings a file into the spool exactly once for a name.

@@ -186,6 +186,12 @@ func span(a *winnow.Alert) (from, to time.Time) {
 
 // plan decides what to write. No deed means that there is nothing to say.
 func plan(h history, d ledger.Delivery, f Facts) (State, deed) {
+	if d.Late != "" { // whoever has it already need not be told
+		if h.touched() || !untouched(h.base, f.Statuses) {
+			return State{}, ""
+		}
+		return State{}, deedNote
+	}
 	want, say := wanted(h, d, f)
 	switch {
 	case !say:

@@ -132,8 +132,9 @@ func (e *Engine) admitNew(t *ledger.Tx, entry ledger.Entry, rec winnow.Record, o
 			return out, err
 		}
 	}
+	since := e.since(a.Received)
 	return out, queue.Push(t.Context(), t.Conn(), queue.Item{
-		ID: a.ID, Search: a.SearchName, Priority: queue.Priority(a.Severity), Enqueued: a.Received,
+		ID: a.ID, Search: a.SearchName, Priority: queue.Priority(a.Severity), Enqueued: since, VisibleBy: e.visibleBy(&entry, &rec, since),
 	})
 }
 
@@ -207,5 +208,6 @@ func (e *Engine) Requeue(t *ledger.Tx, id string, reason winnow.Reason, cause st
 	}
 	return queue.Push(t.Context(), t.Conn(), queue.Item{
 		ID: id, Search: entry.Alert.SearchName, Priority: queue.Priority(entry.Alert.Severity), Enqueued: e.Now(), Failure: queue.Failure{Detail: cause},
+		VisibleBy: e.visibleBy(&entry, &rec, e.Now()),
 	})
 }

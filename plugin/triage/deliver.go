@@ -30,28 +30,50 @@ func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
+	return w.bring(ctx, due)
+}
+
+// bring hands deliveries to their sinks and keeps what came of each. It returns how many there was time for.
+func (w *Worker) bring(ctx context.Context, due []ledger.Pending) (n int, err error) {
 	failures := w.handOut(ctx, due)
 	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
+		n = 0
 		for i := range due {
+			if errors.Is(failures[i], errNoTime) {
+				continue
+			}
 			if err := w.delivered(t, &due[i], failures[i]); err != nil {
 				return err
 			}
+			n++
 		}
 		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	return len(due), nil
+	return n, nil
 }
+
+// deliverFor is after how long a turn stops to deliver one by one, so that a slow splunkd holds up nothing
+// else.
+const deliverFor = 10 * time.Second
+
+// errNoTime is what comes of a delivery that stays for the next turn.
+var errNoTime = errors.New("no time in this turn")
 
 // handOut delivers what is due: one by one, and in one go what is for a sink that takes it so.
 func (w *Worker) handOut(ctx context.Context, due []ledger.Pending) []error {
+	begun := w.Engine.Now()
 	failures := make([]error, len(due))
 	batches := map[string][]int{}
 	for i := range due {
 		if _, ok := w.sink(due[i].Sink).(BatchSink); ok {
 			batches[due[i].Sink] = append(batches[due[i].Sink], i)
+			continue
+		}
+		if w.Engine.Now().Sub(begun) >= deliverFor {
+			failures[i] = errNoTime
 			continue
 		}
 		failures[i] = guarded(func() error { return w.deliverOne(ctx, due[i].Delivery) })

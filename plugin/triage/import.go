@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/crash"
@@ -21,6 +22,9 @@ type spooled struct {
 	rows    []Row
 }
 
+// importFor is after how long a turn stops to import, so that a long spool holds up nothing else.
+const importFor = 5 * time.Second
+
 // importSpool brings the complete records of the spool into the ledger, several small ones in one
 // transaction. A record's files are removed only after its rows are committed, so a crash in between
 // imports it again, which adds nothing. One record that fails does not hold up the others.
@@ -33,6 +37,7 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 	if err := w.State.Trusted(w.State.Path("spool")); err != nil {
 		return 0, fmt.Errorf("the spool is not read: %w", err)
 	}
+	begun := w.Engine.Now()
 	var errs []error
 	var small []*spooled
 	rows := 0
@@ -41,7 +46,7 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 		n, errs, small, rows = n+done, append(errs, err), nil, 0
 	}
 	for _, entry := range entries {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || w.Engine.Now().Sub(begun) >= importFor {
 			break
 		}
 		var s *spooled

@@ -38,6 +38,9 @@ func (w *Worker) Publish(ctx context.Context) error {
 	}
 	crash.Point("publish.after-snapshot")
 	w.published, w.dirty = e.Now(), false
+	if w.stuck {
+		return nil
+	}
 	return w.State.Beat(e.Now())
 }
 

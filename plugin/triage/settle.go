@@ -98,7 +98,7 @@ func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq
 // sinks that want to hear of its state. A
 // notable is written where winnow owns them and none stands yet: in enforce for what survives,
 // else for every alert, because nobody else writes one. Where one stands it is updated in
-// enforce, commented on in assist, and left alone in shadow.
+// enforce, commented on in assist, and left alone in shadow unless winnow wrote it.
 func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (kind ledger.DeliveryKind, commentOnly bool) {
 	if sink.Type.Events() {
 		if !sink.Tells(rec.Outcome.State) {
@@ -120,8 +120,16 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 		return ledger.DeliverUpdate, false
 	case sink.Type == conf.SinkUpdate && stands && rec.Outcome.Run == winnow.RunAssist:
 		return ledger.DeliverUpdate, true
+	case sink.Type == conf.SinkUpdate && e.ownStands(entry, rec) && e.Gate.Blind != winnow.ReasonGateOff:
+		return ledger.DeliverUpdate, true // also in shadow: it still says that nobody triaged it
 	}
 	return "", false
+}
+
+// ownStands reports whether the notable event that stands for the alert is winnow's own, written before there was
+// an outcome.
+func (e *Engine) ownStands(entry *ledger.Entry, rec *winnow.Record) bool {
+	return entry.Notable && e.search(rec.SearchName).Place == winnow.PlaceOwner
 }
 
 // stands reports whether there is a notable event for the alert. Where Enterprise Security writes

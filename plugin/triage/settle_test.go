@@ -83,7 +83,7 @@ func TestWhoIsTold(t *testing.T) {
 		{place: winnow.PlaceOwner, run: winnow.RunEnforce, state: winnow.StateClosed, has: true, want: told{Update: ledger.DeliverUpdate}},
 		{place: winnow.PlaceOwner, run: winnow.RunEnforce, state: winnow.StateEscalated, has: true, want: told{Update: ledger.DeliverUpdate}},
 		{place: winnow.PlaceOwner, run: winnow.RunAssist, state: winnow.StateLeft, has: true, want: told{Update: ledger.DeliverUpdate, CommentOnly: true}},
-		{place: winnow.PlaceOwner, run: winnow.RunShadow, state: winnow.StateLeft, has: true},
+		{place: winnow.PlaceOwner, run: winnow.RunShadow, state: winnow.StateLeft, has: true, want: told{Update: ledger.DeliverUpdate, CommentOnly: true}},
 		{place: winnow.PlaceOwner, run: winnow.RunEnforce, state: winnow.StateEscalated, adhoc: true, want: told{Update: ledger.DeliverUpdate}},
 	} {
 		r := newRig(t, "gate.place="+string(c.place), "gate.run="+c.run.String())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/queue"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -37,11 +38,17 @@ type Worker struct {
 	Command func(t *ledger.Tx, body []byte) error
 
 	air       *flights
+	since     time.Time // when this worker took over
+	looked    time.Time // when keepTime last looked at the clock
+	stuck     bool      // alerts cannot be taken to their outcomes: there is no heartbeat
 	awaited   time.Time // when the last delivery that was sent is asked about
 	lookedOut time.Time // when the outbox was last looked at
 	retained  time.Time // when old things were last removed
 	published time.Time // when Publish was last called
 	dirty     bool      // there is something to publish
+
+	// ticked is for tests: how much time really passed since the last turn.
+	ticked func() time.Duration
 
 	unread map[string]int // turns in which the disk did not give a record of the spool
 }
@@ -141,13 +148,26 @@ func (w *Worker) rest(ctx context.Context, failed bool) {
 
 // takeOver makes work due that a worker before this one had begun and not finished.
 func (w *Worker) takeOver(ctx context.Context) error {
-	w.air = newFlights()
-	return w.Engine.Update(ctx, func(t *ledger.Tx) error { return queue.Release(ctx, t.Conn()) })
+	e, now := w.Engine, w.Engine.Now()
+	w.air, w.since = newFlights(), now
+	return e.Update(ctx, func(t *ledger.Tx) error {
+		err := errors.Join(queue.Release(ctx, t.Conn()), queue.Bound(ctx, t.Conn(), now, max(e.Settings.Queue.WaitMax, e.Settings.Queue.RetryMax)))
+		if err != nil {
+			return err
+		}
+		err = queue.SetVisible(ctx, t.Conn(), func(search string, priority int) time.Duration {
+			return e.Settings.VisibleWithin(search, winnow.Severity(priority)) //nolint:gosec // one of the severities, see queue.Priority
+		})
+		return errors.Join(err, t.BoundOutbox(now.Add(e.Settings.Queue.RetryMax)))
+	})
 }
 
 // beat shows that the worker is alive. Every step beats for each thing that it has done, because a
-// turn may take long: the model or splunkd may be slow.
+// turn may take long: the model or splunkd may be slow. A worker that is stuck is no better than a dead one.
 func (w *Worker) beat() {
+	if w.stuck {
+		return
+	}
 	now := w.Engine.Now()
 	w.Engine.Meter.Beat(now)
 	if err := w.State.Beat(now); err != nil {
@@ -169,15 +189,21 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	if err := w.Refresh(); err != nil {
 		return false, err
 	}
+	if err := w.keepTime(ctx); err != nil {
+		return false, err
+	}
 	imported, importErr := w.importSpool(ctx)
 	if importErr == nil {
 		w.beat()
 	}
 	recalled, recallErr := w.continueRecall(ctx)
 	triaged, triageErr := w.triageQueue(ctx)
+	shown, showErr := w.showLate(ctx)
+	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
 	delivered, deliverErr := w.deliver(ctx)
-	err = errors.Join(importErr, recallErr, triageErr, deliverErr, w.retain(ctx))
-	busy = imported+recalled+triaged+delivered > 0
+	w.stuck = w.stuck || deliverErr != nil
+	err = errors.Join(importErr, recallErr, triageErr, showErr, deliverErr, w.retain(ctx))
+	busy = imported+recalled+triaged+shown+delivered > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))
