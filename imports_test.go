@@ -40,19 +40,20 @@ var mayImport = map[string]string{
 	"plugin/alertaction":       "plugin/conf plugin/crash plugin/disk plugin/stash plugin/state allowlist cache rules",
 	"plugin/intake":            "plugin/alertaction",
 	"plugin/queue":             "",
-	"plugin/ledger":            "plugin/crash cache",
+	"plugin/audit":             "",
+	"plugin/ledger":            "plugin/audit plugin/crash cache",
 	"plugin/health":            "plugin/disk plugin/ledger plugin/state",
 	"plugin/review":            "plugin/ledger",
 	"plugin/report":            "plugin/ledger plugin/conf llm/prices",
-	"plugin/splunk":            "plugin/crash plugin/disk plugin/ledger plugin/conf plugin/stash llm",
+	"plugin/splunk":            "plugin/audit plugin/crash plugin/disk plugin/ledger plugin/conf plugin/stash llm",
 	"plugin/approve":           "rules allowlist",
-	"plugin/triage":            "plugin/alertaction plugin/crash plugin/disk plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
+	"plugin/triage":            "plugin/audit plugin/alertaction plugin/crash plugin/disk plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
 	"packaging/demo":           "",
 	"packaging/facts":          "llm/prices",
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/conf plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 

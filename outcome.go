@@ -51,6 +51,7 @@ const (
 	ReasonTryFailed   Reason = "try_failed"    // waits, and is not triaged yet: a try failed
 	ReasonRecall      Reason = "recall"        // what closed it was recalled
 	ReasonRuleMiss    Reason = "rule_miss"     // a rule that dropped an attack was suspended: winnow's own finding
+	ReasonUnaudited   Reason = "unaudited"     // it would have closed, and the audit chain cannot be written
 	ReasonRaiseOnly   Reason = "raise_only"    // believed benign, but it may only be raised: not read in good order, or spoken for by a person
 )
 
@@ -123,4 +124,8 @@ type Outcome struct {
 	Run    Run       `json:"run"`
 	Would  State     `json:"would"` // with StateLeft: what winnow would have done
 	Time   time.Time `json:"time"`
+
+	// Unaudited is set when the audit chain could not tell of it: it happened all the same, because it
+	// raised the alert, or left it as it was.
+	Unaudited bool `json:"unaudited"`
 }

@@ -437,7 +437,8 @@ func TestRecordHasEveryKey(t *testing.T) {
   "actor": "winnow",
   "run": "shadow",
   "would": "",
-  "time": "0001-01-01T00:00:00Z"
+  "time": "0001-01-01T00:00:00Z",
+  "unaudited": false
  },
  "cost": {
   "microusd": 0,

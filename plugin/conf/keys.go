@@ -154,6 +154,7 @@ func (r *Retention) keys() []key {
 	return []key{
 		{name: "records", set: duration(&r.Records, day, 100*365*day)},
 		{name: "quarantine", set: duration(&r.Quarantine, day, 100*365*day)},
+		{name: "audit", set: duration(&r.Audit, day, 100*365*day)},
 	}
 }
 

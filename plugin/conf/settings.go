@@ -234,6 +234,7 @@ type Splunk struct {
 type Retention struct {
 	Records    time.Duration // settled alerts in the ledger
 	Quarantine time.Duration // damaged spool records
+	Audit      time.Duration // entries of the audit chain
 }
 
 // Search is what holds for the alerts of one saved search.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/cache"
+	"github.com/winnow-soc/winnow/plugin/audit"
 )
 
 // storedAlert is an alert as kept in the file. It is apart from winnow.Alert so that the type can
@@ -74,7 +75,8 @@ func (t *Tx) Has(id string) (bool, error) {
 	return t.get("SELECT 1 FROM alerts WHERE id = ?", []any{id}, &one)
 }
 
-// Add stores a new alert with its first record. The caller has asked Find first.
+// Add stores a new alert with its first record. The caller has asked Find first. A close that cannot be
+// audited is refused with ErrUnaudited, here and in Change; any other record is marked as unaudited then.
 func (t *Tx) Add(e Entry, r winnow.Record) error {
 	a := &e.Alert
 	body, err := json.Marshal(storedAlert{
@@ -84,6 +86,9 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 	if err != nil {
 		return fmt.Errorf("ledger: encode alert %s: %w", a.ID, err)
 	}
+	if err := t.mayClose(&r); err != nil {
+		return err
+	}
 	record, err := encodeRecord(&r)
 	if err != nil {
 		return err
@@ -92,6 +97,10 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 		return err
 	}
 	t.counted(tallyOf(a.SearchName, micro(a.Received), &r), amount{1, r.Cost.MicroUSD, int64(len(body))})
+	hash := alertHash(a.Key, a.SearchName, micro(a.Received), a.Severity, e.Key[:], body)
+	if err := t.noteRecord(&r, record, 1, hash, e.Links); err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, bytes, bare, notable,
  seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice, disposition)
  VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?, 1,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
@@ -113,11 +122,17 @@ func (t *Tx) Change(r winnow.Record, links Links) (seq int64, err error) {
 	if err := t.exec("INSERT INTO history (id, seq, record) SELECT id, seq, record FROM alerts WHERE id = ?", r.ID); err != nil {
 		return 0, err
 	}
+	if err := t.mayClose(&r); err != nil {
+		return 0, err
+	}
 	record, err := encodeRecord(&r)
 	if err != nil {
 		return 0, err
 	}
 	seq++
+	if err := t.noteRecord(&r, record, seq, audit.Hash{}, links); err != nil {
+		return 0, err
+	}
 	return seq, t.exec(`UPDATE alerts SET seq=?, record=?, state=?, reason=?, proposal=?, source=?, actor=?, would=?, rule=?, cost=?,
  derived=?, joined=?, advice=?, disposition=? WHERE id=?`,
 		seq, record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,

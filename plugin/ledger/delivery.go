@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/audit"
 )
 
 // DeliveryKind says what a delivery asks of a sink.
@@ -53,6 +54,9 @@ type Delivery struct {
 	WinnowID string        // signed alert ID, written into everything winnow creates
 	Record   winnow.Record // the outcome to tell
 	Alert    winnow.Alert  // the alert's own fields and identity
+
+	// Checkpoint is what DeliverEvent tells of in place of an outcome, nil for an outcome.
+	Checkpoint *audit.Checkpoint
 
 	// CommentOnly asks DeliverUpdate to add a comment and change nothing else (run = assist).
 	CommentOnly bool

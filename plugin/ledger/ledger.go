@@ -15,6 +15,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver named "sqlite"
 
+	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/crash"
 )
 
@@ -32,6 +33,7 @@ type Ledger struct {
 	stmts map[string]*sql.Stmt
 
 	calls calls
+	audit auditor
 }
 
 // ErrNone is returned by readers when there is no ledger yet: nothing has been triaged.
@@ -60,6 +62,7 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err := l.Update(ctx, (*Tx).abandon); err != nil {
 		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, l.explained(err)), l.Close())
 	}
+	l.RecheckAudit(ctx)
 	return l, nil
 }
 
@@ -142,7 +145,9 @@ type Tx struct {
 	ctx context.Context //nolint:containedctx // a Tx lives no longer than the call that made it
 	l   *Ledger
 
-	counts counts // not yet in the tables of tallies
+	counts  counts        // not yet in the tables of tallies
+	audited []audit.Entry // what happened in it, without numbers yet
+	head    auditHead     // of the chain, once they have some
 }
 
 // Context returns the context of the transaction.
@@ -152,7 +157,9 @@ func (t *Tx) Context() context.Context { return t.ctx }
 func (t *Tx) Conn() *sql.Conn { return t.l.conn }
 
 // Update runs f in one transaction, committed and on disk when Update returns nil. Any error of f
-// leaves everything as it was. Settlements of calls that wait for a transaction go into it first.
+// leaves everything as it was. Settlements of calls that wait for a transaction go into it first, and
+// the audit entries of what f did last: when they cannot be written, nothing has happened, and
+// [Ledger.Unaudited] says so from then on.
 func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
 	var undo func()
 	err := l.transact(ctx, "BEGIN IMMEDIATE", func(t *Tx) (err error) {
@@ -162,7 +169,10 @@ func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
 		if err := f(t); err != nil {
 			return err
 		}
-		return t.keepCounts()
+		if err := t.keepCounts(); err != nil {
+			return err
+		}
+		return t.writeAudit()
 	})
 	if err != nil && undo != nil {
 		undo()
@@ -202,7 +212,8 @@ func (l *Ledger) transaction(ctx context.Context, begin string, f func(*Tx) erro
 			_, _ = l.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		}
 	}()
-	if err := f(&Tx{ctx: ctx, l: l}); err != nil {
+	t := &Tx{ctx: ctx, l: l}
+	if err := f(t); err != nil {
 		return err
 	}
 	crash.Point("ledger.before-commit")
@@ -211,6 +222,7 @@ func (l *Ledger) transaction(ctx context.Context, begin string, f func(*Tx) erro
 	}
 	done = true
 	crash.Point("ledger.after-commit")
+	l.audit.committed(t.head)
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/winnow-soc/winnow/plugin/audit"
 )
 
 // Post puts a delivery into the outbox, in the same transaction as the outcome it tells of.
@@ -19,6 +21,7 @@ func (t *Tx) Post(d Delivery, at time.Time) error {
 		}
 	}
 	d.Alert.Fields = nil
+	d.Record.Outcome.Unaudited = d.Record.Outcome.Unaudited || t.l.Unaudited() != nil
 	body, err := json.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("ledger: encode delivery: %w", err)
@@ -64,6 +67,17 @@ func (t *Tx) Due(now time.Time, limit int) ([]Pending, error) {
 
 // Delivered marks a delivery as taken by its sink.
 func (t *Tx) Delivered(key string, at time.Time) error {
+	var id string
+	body := audit.Delivered{Key: key}
+	found, err := t.get("SELECT id, sink, kind FROM outbox WHERE key = ?", []any{key}, &id, &body.Sink, &body.Kind)
+	if err != nil {
+		return err
+	}
+	if found && id != "" {
+		if err := t.note(audit.KindDelivered, id, micro(at), body); err != nil {
+			return err
+		}
+	}
 	return t.exec("UPDATE outbox SET done = ?, error = '' WHERE key = ?", micro(at), key)
 }
 

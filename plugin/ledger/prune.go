@@ -13,6 +13,16 @@ func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	var newest int64
+	if _, err := t.get("SELECT coalesce(max(received), 0) FROM alerts WHERE id IN ("+old+")", []any{micro(records)}, &newest); err != nil {
+		return 0, err
+	}
+	if err := t.notePruned(len(ids), newest, now); err != nil {
+		return 0, err
+	}
+	if err := t.exec("DELETE FROM outbox WHERE id = '' AND done > 0 AND done < ?", micro(records)); err != nil {
+		return 0, err
+	}
 	for _, id := range ids {
 		if err := t.rememberDrop(id); err != nil {
 			return 0, err

@@ -1,9 +1,11 @@
 package ledger
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/audit"
 )
 
 // Recall is one request to triage again what was dropped, and how far it has come.
@@ -18,10 +20,16 @@ type Recall struct {
 	Gone     int
 	Finding  string
 	Done     time.Time // zero: it goes on
+
+	Actor, Reason string // who asks and why, for the audit; they stand in Body
 }
 
 // AddRecall keeps a new request. Its N is set by the ledger.
 func (t *Tx) AddRecall(r Recall) error {
+	body := audit.Recall{Actor: r.Actor, Body: sha256.Sum256(r.Body), Reason: r.Reason, Target: r.Target}
+	if err := t.note(audit.KindRecall, "", micro(r.At), body); err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO recalls (target, body, at, after, requeued, severity, gone, finding, done) VALUES (?,?,?,?,?,?,?,?,?)`,
 		r.Target, r.Body, micro(r.At), r.After, r.Requeued, r.Severity, r.Gone, r.Finding, micro(r.Done))
 }

@@ -379,6 +379,43 @@ ALTER TABLE alerts ADD COLUMN disposition TEXT NOT NULL DEFAULT ''; -- of the ve
 UPDATE alerts SET disposition = CASE WHEN json_valid(CAST(record AS TEXT))
  THEN coalesce(json_extract(CAST(record AS TEXT), '$.verdict.disposition'), '') ELSE '' END;
 `,
+	`
+CREATE TABLE audit (                       -- the chain, see package audit
+  seq     INTEGER PRIMARY KEY,
+  at      INTEGER NOT NULL,
+  kind    TEXT NOT NULL,
+  subject TEXT NOT NULL,                   -- ID of the alert, "" where it is not about one
+  body    BLOB NOT NULL,
+  hash    BLOB NOT NULL
+);
+CREATE INDEX audit_subject ON audit (subject) WHERE subject <> '';
+CREATE INDEX audit_kind ON audit (kind) WHERE subject = '';
+
+CREATE TABLE audit_head (                  -- the last entry, kept apart from it
+  one  INTEGER PRIMARY KEY CHECK (one = 1),
+  seq  INTEGER NOT NULL,
+  at   INTEGER NOT NULL,
+  hash BLOB NOT NULL
+);
+
+CREATE TABLE checkpoints (                 -- signed heads
+  seq       INTEGER PRIMARY KEY,
+  at        INTEGER NOT NULL,
+  head      BLOB NOT NULL,
+  key       BLOB NOT NULL,
+  signature BLOB NOT NULL
+);
+
+CREATE TABLE audit_gaps (                  -- alerts whose last record could not be audited
+  id TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+CREATE TABLE archive (                     -- what decisions rest on, by its SHA-256
+  hash     BLOB PRIMARY KEY,
+  deflated INTEGER NOT NULL,
+  body     BLOB NOT NULL
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/cache"
+	"github.com/winnow-soc/winnow/plugin/audit"
 )
 
 // PutVerdict keeps a verdict for alerts with the same cache key. It holds under one generation; a
@@ -187,6 +188,10 @@ type Review struct {
 
 // AddReview keeps a person's decision.
 func (t *Tx) AddReview(r Review) error {
+	body := audit.Review{Action: r.Action, Actor: r.Actor, Disposition: r.Disposition.String(), Reason: r.Reason}
+	if err := t.note(audit.KindReview, r.ID, micro(r.At), body); err != nil {
+		return err
+	}
 	return t.exec("INSERT INTO reviews (id, action, disposition, actor, reason, at) VALUES (?,?,?,?,?,?)",
 		r.ID, r.Action, r.Disposition.String(), r.Actor, r.Reason, micro(r.At))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -22,20 +23,27 @@ type event struct {
 	winnow.Record
 }
 
-// encodeOutcome writes a delivery as one line, its end included. It is the same at every try.
+// encodeOutcome writes a delivery, of an outcome or of a checkpoint of the audit chain, as one line, its end
+// included. It is the same at every try.
 func encodeOutcome(d ledger.Delivery) ([]byte, error) {
-	d.Record.Normalize()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(event{
-		Time: d.Record.Outcome.Time.UTC().Format(time.RFC3339Nano), EventKey: d.Key, Seq: d.Seq, WinnowID: d.WinnowID,
-		Type: OutcomeType, Record: d.Record,
-	})
-	if err != nil {
+	if err := enc.Encode(eventOf(&d)); err != nil {
 		return nil, &Error{Op: "write event", Code: CodeInput, Err: err}
 	}
 	return b.Bytes(), nil
+}
+
+func eventOf(d *ledger.Delivery) any {
+	if c := d.Checkpoint; c != nil {
+		return audit.Event{Time: c.At.UTC().Format(time.RFC3339Nano), EKey: d.Key, Type: audit.EventType, Checkpoint: *c}
+	}
+	d.Record.Normalize()
+	return event{
+		Time: d.Record.Outcome.Time.UTC().Format(time.RFC3339Nano), EventKey: d.Key, Seq: d.Seq, WinnowID: d.WinnowID,
+		Type: OutcomeType, Record: d.Record,
+	}
 }
 
 // refuseOthers answers what is no event, and returns the places of those that are.

@@ -299,7 +299,7 @@ func (d *Deployment) Default(name string) string {
 // names of what the state folder holds.
 var names = []string{
 	"spool", "spool/tmp", "spool/bad", "worker.alive", "worker.lock", "worker.holder", "worker.sock", "suspensions.json", "gate.off", "mode.json", "calibration.json",
-	"cache.snapshot", "rules.current", "approvals.json", "status.ndjson", "egress.ndjson", "lists.good.json", "ledger.db", "secret.key", "batches",
+	"cache.snapshot", "rules.current", "approvals.json", "status.ndjson", "egress.ndjson", "lists.good.json", "ledger.db", "secret.key", "audit.key", "batches",
 }
 
 // Path returns the path of something in the state folder. It panics on a name that the state does

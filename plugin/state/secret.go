@@ -78,7 +78,36 @@ func create(path string, data []byte) error {
 
 // Keys reads the deployment's secret and derives its keys.
 func (d *Deployment) Keys() (*winnow.Keys, error) {
-	path := d.Path("secret.key")
+	secret, err := readSecret(d.Path("secret.key"), winnow.KeySize)
+	if err != nil {
+		return nil, err
+	}
+	return winnow.NewKeys(secret)
+}
+
+// AuditSeedSize is the size of the secret that checkpoints of the audit chain are signed with.
+const AuditSeedSize = 32
+
+// AuditSeed reads the secret that checkpoints of the audit chain are signed with. It is apart from the
+// other one, so that it can be kept apart too. Any number of processes may call it at once.
+func (d *Deployment) AuditSeed() ([]byte, error) {
+	return readSecret(d.Path("audit.key"), AuditSeedSize)
+}
+
+// InitAuditSeed is AuditSeed, and makes the secret when there is none. A deployment whose chain was signed
+// with another one finds that out by `winnow ledger verify`.
+func (d *Deployment) InitAuditSeed() ([]byte, error) {
+	if _, err := os.Lstat(d.Path("audit.key")); missing(err) {
+		seed := make([]byte, AuditSeedSize)
+		rand.Read(seed) //nolint:errcheck // it never fails: the program ends where there is no randomness
+		if err := create(d.Path("audit.key"), seed); err != nil {
+			return nil, fmt.Errorf("make the key of the audit chain: %w", err)
+		}
+	}
+	return d.AuditSeed()
+}
+
+func readSecret(path string, size int) ([]byte, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
@@ -93,8 +122,8 @@ func (d *Deployment) Keys() (*winnow.Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
 	}
-	if len(secret) != winnow.KeySize {
-		return nil, fmt.Errorf("read secret: %s has %d bytes, want %d: bring it back from a backup", path, len(secret), winnow.KeySize)
+	if len(secret) != size {
+		return nil, fmt.Errorf("read secret: %s has %d bytes, want %d: bring it back from a backup", path, len(secret), size)
 	}
-	return winnow.NewKeys(secret)
+	return secret, nil
 }

@@ -319,7 +319,9 @@ func (e *Engine) closeCanary(a *winnow.Alert, rec *winnow.Record) {
 	seen := rec.Verdict
 	e.decideDrop(a, rec)
 	rec.Verdict.Votes, rec.Verdict.Techniques, rec.Verdict.Evidence = seen.Votes, seen.Techniques, seen.Evidence
-	rec.Outcome.Reason = winnow.ReasonCanary
+	if rec.Outcome.Reason == winnow.ReasonRule {
+		rec.Outcome.Reason = winnow.ReasonCanary
+	}
 }
 
 // capital begins a sentence.

@@ -40,7 +40,7 @@ func (e *Engine) keep(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) err
 	if err != nil {
 		return nil //nolint:nilerr // the error says why such a verdict is never kept
 	}
-	if err := e.reinstate(rec.ID); err != nil {
+	if err := e.reinstate(t, rec); err != nil {
 		return err
 	}
 	e.memory.Put(entry.Key, v)
@@ -49,12 +49,16 @@ func (e *Engine) keep(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) err
 
 // reinstate lets verdicts on an alert count again that was taken back before: it has a new one.
 // The old one is gone from the ledger since it was revoked.
-func (e *Engine) reinstate(id string) error {
+func (e *Engine) reinstate(t *ledger.Tx, rec *winnow.Record) error {
+	id := rec.ID
 	if !e.Gate.Suspensions.Verdict(id) {
 		return nil
 	}
 	s := e.Gate.Suspensions.Clone()
 	delete(s.Verdicts, id)
+	if err := e.noteSuspensions(t, s, rec.Outcome.Actor, "reinstate the verdict on "+id, true); err != nil {
+		return err
+	}
 	if err := e.Suspend(s); err != nil {
 		return fmt.Errorf("reinstate the verdict on %s: %w", id, err)
 	}

@@ -75,7 +75,7 @@ func (e *Engine) miss(t *ledger.Tx, rec *winnow.Record) error {
 		return err
 	}
 	reason := fmt.Sprintf("alert %s, which it covers, is an attack", rec.ID)
-	if fresh, err := e.SuspendRule(rule, rec.Outcome.Actor, reason); err != nil || !fresh {
+	if fresh, err := e.SuspendRule(t, rule, rec.Outcome.Actor, reason); err != nil || !fresh {
 		return err
 	}
 	_, err = e.raiseFinding(t, finding{
@@ -109,8 +109,8 @@ func droppedBy(t *ledger.Tx, id string) (rule string, sampled bool, err error) {
 // SuspendRule takes a rule out of force, in this engine and for the alert action. It reports
 // whether the rule was in force before. The file is written at once, so the rule stays suspended
 // also when the transaction around fails: too little is dropped then, never too much.
-func (e *Engine) SuspendRule(id, by, reason string) (fresh bool, err error) {
-	err = e.changeSuspensions("suspend rule "+id, func(s *allowlist.Suspensions) bool {
+func (e *Engine) SuspendRule(t *ledger.Tx, id, by, reason string) (fresh bool, err error) {
+	err = e.changeSuspensions(t, by, "suspend rule "+id, false, func(s *allowlist.Suspensions) bool {
 		if fresh = !s.Rule(id); fresh {
 			s.Rules[id] = allowlist.Suspension{By: by, At: e.Now().UTC(), Reason: reason}
 		}

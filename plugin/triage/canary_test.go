@@ -238,10 +238,15 @@ func TestDropsAreCountedPastRetention(t *testing.T) {
 // The suspensions file is replaced whole: a reader never sees half of it.
 func TestSuspensionLeavesNothingBehind(t *testing.T) {
 	r := newRig(t)
-	fresh, err := r.engine.SuspendRule(travelID, "ann", "because")
-	r.ok(err)
-	again, err := r.engine.SuspendRule(travelID, "bob", "for another reason")
-	r.ok(err)
+	var fresh, again bool
+	r.update(func(t *ledger.Tx) (err error) {
+		fresh, err = r.engine.SuspendRule(t, travelID, "ann", "because")
+		return err
+	})
+	r.update(func(t *ledger.Tx) (err error) {
+		again, err = r.engine.SuspendRule(t, travelID, "bob", "for another reason")
+		return err
+	})
 	if !fresh || again || r.engine.Gate.Suspensions.Rules[travelID].By != "ann" {
 		t.Errorf("suspended twice: %v, %v, %+v", fresh, again, r.engine.Gate.Suspensions.Rules)
 	}

@@ -133,6 +133,9 @@ func (w *Worker) heldOrPast(ctx context.Context, d *ledger.Delivery) (past bool,
 	if w.Engine.Gate.Blind == winnow.ReasonGateOff {
 		return true, ErrHeld
 	}
+	if !w.Engine.audits() {
+		return true, errUnauditedClose
+	}
 	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
 		now, err := t.Record(d.Record.ID)
 		past = err == nil && now.Outcome.State != winnow.StateClosed
@@ -186,7 +189,7 @@ func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error
 // undelivered puts a delivery that failed off, or gives it up.
 func (w *Worker) undelivered(t *ledger.Tx, p *ledger.Pending, failure error, pause time.Duration) error {
 	var next time.Time
-	held := errors.Is(failure, ErrHeld)
+	held := errors.Is(failure, ErrHeld) || errors.Is(failure, errUnauditedClose)
 	if held || w.Retryable(failure) && p.Attempts+1 < deliveryTries {
 		next = w.Engine.Now().Add(pause)
 	}

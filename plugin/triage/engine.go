@@ -12,6 +12,7 @@
 //	policy.go   verdict and guards become a state
 //	run.go      shadow and assist change nothing
 //	settle.go   the outcome is kept, and what must be told of it posted
+//	audit.go    what decides is archived, and the chain of what was decided signed
 //	recallrule.go  what a rule dropped is triaged again
 //	canary.go   what outcomes say about the rule that dropped the alert
 //
@@ -28,6 +29,7 @@ import (
 	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/cache"
 	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
@@ -69,6 +71,9 @@ type Options struct {
 	// Notables reads what people did to the notable events of alerts that waited long.
 	Notables Notables
 
+	// Signer signs checkpoints of the audit chain; nil signs none.
+	Signer *audit.Signer
+
 	// Version names the program; it is kept with what models answered.
 	Version string
 
@@ -93,6 +98,9 @@ type Engine struct {
 	highRisk   map[string]*riskList // by what policy lists
 	stale      bool                 // memory must be read again before it is used
 	kept       []kept               // outcomes of the transaction that runs
+
+	signedHead int64 // of the audit chain, when it was last signed
+	signedAt   time.Time
 }
 
 // openGroup is the alerts of one key that wait for a person or are escalated.

@@ -18,6 +18,9 @@ func (e *Engine) Revoke(t *ledger.Tx, id, by, reason string) error {
 	}
 	s := e.Gate.Suspensions.Clone()
 	s.Verdicts[id] = allowlist.Suspension{By: by, At: e.Now().UTC(), Reason: reason}
+	if err := e.noteSuspensions(t, s, by, "revoke the verdict on "+id, false); err != nil {
+		return err
+	}
 	if err := e.Suspend(s); err != nil {
 		return fmt.Errorf("revoke the verdict on %s: %w", id, err)
 	}

@@ -17,7 +17,7 @@ const SearchRecall = "winnow: recall"
 // BeginRecall takes the target out of force at once and keeps what is to be triaged again: that is
 // done in steps, so that a large recall holds nothing up; see [Engine.ContinueRecall].
 func (e *Engine) BeginRecall(t *ledger.Tx, r Recall) error {
-	if err := e.suspendTarget(&r); err != nil {
+	if err := e.suspendTarget(t, &r); err != nil {
 		return err
 	}
 	p, err := newRecaller(r, e.Gate)
@@ -31,17 +31,17 @@ func (e *Engine) BeginRecall(t *ledger.Tx, r Recall) error {
 	if err != nil {
 		return err
 	}
-	return t.AddRecall(ledger.Recall{Target: r.target(), Body: body, At: e.Now(), Gone: p.count.Gone})
+	return t.AddRecall(ledger.Recall{Target: r.target(), Body: body, At: e.Now(), Gone: p.count.Gone, Actor: r.Actor, Reason: r.Reason})
 }
 
 // suspendTarget keeps an earlier suspension as it is.
-func (e *Engine) suspendTarget(r *Recall) error {
+func (e *Engine) suspendTarget(t *ledger.Tx, r *Recall) error {
 	reason := "recalled"
 	if r.Reason != "" {
 		reason += ": " + r.Reason
 	}
 	why := allowlist.Suspension{By: r.Actor, At: e.Now().UTC(), Reason: reason}
-	return e.changeSuspensions("suspend "+r.What(), func(s *allowlist.Suspensions) bool {
+	return e.changeSuspensions(t, r.Actor, "suspend "+r.What(), false, func(s *allowlist.Suspensions) bool {
 		switch {
 		case r.List != "" && !s.ListValue(r.List, r.Value):
 			s.AddListValue(r.List, r.Value, why)
@@ -58,8 +58,8 @@ func (e *Engine) suspendTarget(r *Recall) error {
 
 // Resume puts what was suspended into force again, because a person says so. It reports whether it was
 // out of force. What was triaged meanwhile stays as it is.
-func (e *Engine) Resume(r Recall) (found bool, err error) {
-	err = e.changeSuspensions("resume "+r.What(), func(s *allowlist.Suspensions) bool {
+func (e *Engine) Resume(t *ledger.Tx, r Recall) (found bool, err error) {
+	err = e.changeSuspensions(t, r.Actor, "resume "+r.What(), true, func(s *allowlist.Suspensions) bool {
 		found = s.Rule(r.Rule) || s.ListValue(r.List, r.Value) || s.RuleSet(r.Version)
 		delete(s.Rules, r.Rule)
 		delete(s.RuleSets, r.Version)
@@ -73,14 +73,18 @@ func (e *Engine) Resume(r Recall) (found bool, err error) {
 	return found, err
 }
 
-// changeSuspensions writes the suspensions file when change says that there is something to write.
-func (e *Engine) changeSuspensions(what string, change func(*allowlist.Suspensions) bool) error {
+// changeSuspensions writes the suspensions file when change says that there is something to write. lift says
+// that it puts something back into force.
+func (e *Engine) changeSuspensions(t *ledger.Tx, by, what string, lift bool, change func(*allowlist.Suspensions) bool) error {
 	if e.Gate.Suspensions == nil {
 		return errors.New(what + ": " + suspensionsGone)
 	}
 	s := e.Gate.Suspensions.Clone()
 	if !change(s) {
 		return nil
+	}
+	if err := e.noteSuspensions(t, s, by, what, lift); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	if err := e.Suspend(s); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

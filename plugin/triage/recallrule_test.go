@@ -112,7 +112,7 @@ func TestRecallIsIdempotent(t *testing.T) {
 	if again := r.recall(recallOf()); again.Requeued != 0 || len(r.queued()) != 0 {
 		t.Errorf("what was triaged again is recalled again: %+v", again)
 	}
-	_, err := r.engine.Resume(Recall{Command: CommandResume, Rule: travelID, Actor: "ann"})
+	_, err := r.resume(Recall{Command: CommandResume, Rule: travelID, Actor: "ann"})
 	r.ok(err)
 	r.drop(1)
 	if third := r.recall(recallOf()); third.Requeued != 1 || third.Finding != first.Finding {
@@ -123,7 +123,7 @@ func TestRecallIsIdempotent(t *testing.T) {
 		t.Errorf("findings: %+v", found)
 	}
 	r.settle(first.Finding, winnow.Other, winnow.StateClosed)
-	_, err = r.engine.Resume(Recall{Command: CommandResume, Rule: travelID, Actor: "ann"})
+	_, err = r.resume(Recall{Command: CommandResume, Rule: travelID, Actor: "ann"})
 	r.ok(err)
 	r.drop(1)
 	if fourth := r.recall(recallOf()); fourth.Finding == first.Finding || len(r.findings()) != 2 {
@@ -180,7 +180,7 @@ func TestRecallOfAListValue(t *testing.T) {
 		t.Errorf("the proposal became %+v", rec.Proposal)
 	}
 	c.Command = CommandResume
-	found, err := r.engine.Resume(c)
+	found, err := r.resume(c)
 	r.ok(err)
 	if !found || len(r.engine.Gate.Suspensions.Lists) != 0 {
 		t.Errorf("resumed %v: %+v", found, r.engine.Gate.Suspensions)
@@ -414,4 +414,12 @@ func FuzzDecodeRecall(f *testing.F) {
 			t.Errorf("%+v comes back as %+v", r, back)
 		}
 	})
+}
+
+func (r *rig) resume(c Recall) (found bool, err error) {
+	err = r.engine.Update(r.t.Context(), func(t *ledger.Tx) error {
+		found, err = r.engine.Resume(t, c)
+		return err
+	})
+	return found, err
 }

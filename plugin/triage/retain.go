@@ -18,6 +18,7 @@ import (
 const (
 	retainEvery   = time.Hour
 	leavingsAfter = 24 * time.Hour
+	pruneEntries  = 200_000 // of the audit chain, at once
 )
 
 // forgetter is a sink that keeps notes of what it delivered.
@@ -37,6 +38,9 @@ func (w *Worker) retain(ctx context.Context) error {
 	removed := 0
 	err := w.Engine.Update(ctx, func(t *ledger.Tx) error {
 		var err error
+		if _, err = t.PruneAudit(now.Add(-keep.Audit), now, pruneEntries); err != nil {
+			return err
+		}
 		removed, err = t.Prune(now.Add(-keep.Records), now.Add(-w.Engine.Settings.Review.FactTTL), now)
 		return err
 	})

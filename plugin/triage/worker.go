@@ -33,6 +33,9 @@ type Worker struct {
 	// Refresh is called at every turn: it takes up changed rules, lists and the stop switch.
 	Refresh func() error
 
+	// Archive audits what is in force, see [Engine.NoteInForce]; nil where nobody does.
+	Archive func(context.Context) error
+
 	// Command applies the body of a command record; see plugin/review. One that can never be
 	// carried out is no error. After an error nothing of it is kept, and it is tried again.
 	Command func(t *ledger.Tx, body []byte) error
@@ -43,6 +46,7 @@ type Worker struct {
 	stuck     bool      // alerts cannot be taken to their outcomes: there is no heartbeat
 	awaited   time.Time // when the last delivery that was sent is asked about
 	lookedOut time.Time // when the outbox was last looked at
+	rechecked time.Time // when the audit chain was last looked at, while it is broken
 	retained  time.Time // when old things were last removed
 	published time.Time // when Publish was last called
 	dirty     bool      // there is something to publish
@@ -105,7 +109,7 @@ func (w *Worker) Once(ctx context.Context) error {
 		case err == nil && (!w.air.empty() || w.awaits()):
 			w.rest(ctx, false)
 		default:
-			return errors.Join(err, w.land(ctx, w.landing()), w.Publish(ctx))
+			return errors.Join(err, w.land(ctx, w.landing()), w.sign(ctx), w.Publish(ctx))
 		}
 	}
 	w.end(ctx, w.landing())
@@ -116,6 +120,9 @@ func (w *Worker) Once(ctx context.Context) error {
 func (w *Worker) end(ctx context.Context, wait time.Duration) {
 	if err := w.land(ctx, wait); err != nil {
 		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
+	}
+	if err := w.Engine.Checkpoint(context.WithoutCancel(ctx), true); err != nil {
+		w.Log.Error("the end of the audit chain is not signed", "err", err)
 	}
 }
 
@@ -192,6 +199,7 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	if err := w.keepTime(ctx); err != nil {
 		return false, err
 	}
+	w.recheck(ctx)
 	imported, importErr := w.importSpool(ctx)
 	if importErr == nil {
 		w.beat()
@@ -202,7 +210,7 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
 	delivered, deliverErr := w.deliver(ctx)
 	w.stuck = w.stuck || deliverErr != nil
-	err = errors.Join(importErr, recallErr, triageErr, showErr, deliverErr, w.retain(ctx))
+	err = errors.Join(importErr, recallErr, triageErr, showErr, deliverErr, w.retain(ctx), w.Engine.Checkpoint(ctx, false))
 	busy = imported+recalled+triaged+shown+delivered > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {

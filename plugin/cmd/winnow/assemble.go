@@ -14,6 +14,7 @@ import (
 	"github.com/winnow-soc/winnow/llm/knowledge"
 	"github.com/winnow-soc/winnow/llm/offline"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -30,6 +31,7 @@ type parts struct {
 	facts    *llm.Facts
 	models   *models
 	ledger   *ledger.Ledger
+	started  *triage.Engine // nil before it is
 
 	knowledge *knowledge.Store
 	tools     []llm.Tool // what models may look up while they think
@@ -141,11 +143,19 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 			return nil, err
 		}
 	}
+	seed, err := p.InitAuditSeed()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := audit.NewSigner(seed)
+	if err != nil {
+		return nil, err
+	}
 	p.models.books.set(&triage.Books{Ledger: p.ledger, Limits: p.Settings.Budget, Now: p.models.g.now})
 	o := triage.Options{
 		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
 		Keys: p.keys, Lists: p.gate.Lists, Generation: gen, Now: now, Run: run, Sinks: sinks,
-		Paid: p.pipeline.Paid(), Version: version(),
+		Paid: p.pipeline.Paid(), Version: version(), Signer: signer,
 		Suspend: func(s *allowlist.Suspensions) error { return state.WriteFile(p.Path("suspensions.json"), s.Encode()) },
 	}
 	if free := p.pipeline.First(); free != nil {
@@ -154,10 +164,28 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 	if m := p.models.g.metrics; m != nil {
 		o.Meter = m
 	}
-	return triage.New(ctx, o)
+	if p.started, err = triage.New(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := p.archive(ctx, p.gate, false); err != nil {
+		p.models.g.note("warning: %s", plain(err.Error()))
+	}
+	return p.started, ctx.Err()
 }
 
-// close waits for calls to models and closes the ledger.
+// archive audits what is in force, before anything is decided on it.
+func (p *parts) archive(ctx context.Context, gate *allowlist.Gate, kept bool) error {
+	gen, err := alertaction.Generation(p.Deployment)
+	if err != nil {
+		return err
+	}
+	allowed, revoked, _ := signerPaths(p.Deployment) //nolint:errcheck // whoever reads them says what is wrong
+	return p.started.NoteInForce(ctx, triage.InForce{
+		Deployment: p.Deployment, Gate: gate, Kept: kept, Signers: []string{allowed, revoked}, Generation: fmt.Sprintf("%x", gen),
+	})
+}
+
+// close waits for calls to models, signs the end of the audit chain and closes the ledger.
 func (p *parts) close() error { return p.closeWithin(closeFor) }
 
 // closeWithin does so for as long as given at most.
@@ -165,7 +193,11 @@ func (p *parts) closeWithin(most time.Duration) error {
 	if p.ledger == nil {
 		return nil
 	}
-	return errors.Join(p.models.closeWithin(most), p.ledger.Close())
+	err := p.models.closeWithin(most)
+	if p.started != nil {
+		err = errors.Join(err, p.started.Checkpoint(context.Background(), true))
+	}
+	return errors.Join(err, p.ledger.Close())
 }
 
 // flatten returns the single errors of a joined one.

@@ -17,6 +17,8 @@ func applyCommand(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Lo
 	}
 	_ = json.Unmarshal(body, &head) //nolint:errcheck // whoever reads it in full says what is wrong with it
 	switch head.Command {
+	case commandAccept:
+		return applyAccept(t, engine, body, log)
 	case triage.CommandRecall, triage.CommandResume:
 		return applyRecall(t, engine, body, log)
 	case triage.CommandRetry:
@@ -46,7 +48,7 @@ func applyRecall(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Log
 	switch {
 	case err != nil:
 	case r.Command == triage.CommandResume:
-		_, err = engine.Resume(r)
+		_, err = engine.Resume(t, r)
 	default:
 		err = engine.BeginRecall(t, r)
 	}

@@ -30,7 +30,7 @@ spool (as queued). With --history, the records that an alert had before come ahe
 	export.Flags().BoolVar(&history, "history", false, "also print what each record was before")
 	return group("ledger", "what happened to every alert", `  winnow ledger export --format json
   winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
-		export, ledgerBackupCommand(g), ledgerRestoreCommand(g),
+		export, ledgerBackupCommand(g), ledgerRestoreCommand(g), verifyCommand(g), auditKeyCommand(g), acceptCommand(g),
 		&cobra.Command{
 			Use: "show ID", Short: "tell one alert's whole story", Args: cobra.ExactArgs(1),
 			Long: `Print everything the ledger knows of one alert: what came in, what the gate proposed, what the

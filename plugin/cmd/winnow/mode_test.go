@@ -42,7 +42,7 @@ func TestWorkerNoticesTheMode(t *testing.T) {
 		}
 		defer func() { _ = p.close() }()
 		r := g.refresher(p, e, slog.New(slog.DiscardHandler))
-		if err := r(); err != nil {
+		if err := r.turn(); err != nil {
 			t.Fatal(err)
 		}
 		switch p.Mode.Name {
@@ -54,7 +54,7 @@ func TestWorkerNoticesTheMode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return r()
+		return r.turn()
 	}
 	for _, what := range []string{"a mode is switched on", "its time ends"} {
 		if err := turn(); !errors.Is(err, triage.ErrChanged) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -28,12 +29,17 @@ type refresher struct {
 	log    *slog.Logger
 
 	configured, loaded, known string // signatures of what was read last
+
+	gate *allowlist.Gate // in force
+	kept bool            // its rules are the last good ones
 }
 
-func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) func() error {
-	r := &refresher{globals: g, parts: p, engine: e, log: log, configured: signature(p.ConfigPaths())}
-	return r.turn
+func (g *globals) refresher(p *parts, e *triage.Engine, log *slog.Logger) *refresher {
+	return &refresher{globals: g, parts: p, engine: e, log: log, configured: signature(p.ConfigPaths()), gate: p.gate}
 }
+
+// archive audits what is in force.
+func (r *refresher) archive(ctx context.Context) error { return r.parts.archive(ctx, r.gate, r.kept) }
 
 func (r *refresher) turn() error {
 	if m := r.parts.Mode; m.Name != "" && !m.In(r.now()) {
@@ -69,6 +75,10 @@ func (r *refresher) turn() error {
 	kept := broken && r.keep(gate)
 	if err := r.publishApprovals(gate); err != nil {
 		return err
+	}
+	r.gate, r.kept = gate, kept
+	if err := r.archive(context.Background()); err != nil {
+		r.log.Error("nothing closes until this is mended", "err", err)
 	}
 	r.engine.UseGate(gate)
 	r.loaded = now

@@ -255,8 +255,10 @@ func (g *globals) rulesResume(ctx context.Context, r triage.Recall) error {
 	found, done := false, false
 	err = g.handOver(ctx, d, body, func(e *decider) error {
 		done = true
-		found, err = e.engine.Resume(r)
-		return err
+		return e.engine.Update(ctx, func(t *ledger.Tx) (err error) {
+			found, err = e.engine.Resume(t, r)
+			return err
+		})
 	})
 	switch {
 	case err != nil:

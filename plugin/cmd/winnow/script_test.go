@@ -39,6 +39,7 @@ var scriptNow = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 //	cmp stdout|stderr|FILE WANT  the text is that of the file; with -update, WANT is rewritten
 //	env NAME=VALUE               a variable, for winnow and for $NAME in the script
 //	alert NAME RID               set $NAME to the id of the first alert with this rid
+//	tamper FILE SQL              change a ledger behind winnow's back
 //	cp, mkdir, rm, chmod, exists, lock, unlock, command, gzip
 func TestScripts(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join("testdata", "script", "*.txt"))
@@ -123,6 +124,7 @@ func (s *script) setUp() {
 	s.write("samples.ndjson", string(samples))
 	for _, dir := range []string{"state", "enforced"} { // which alerts are sampled hangs on the secret
 		s.write(dir+"/secret.key", strings.Repeat("k", 32))
+		s.write(dir+"/audit.key", strings.Repeat("a", 32))
 		s.write(dir+"/suspensions.json", `{"rules": {}, "verdicts": {}}`)
 	}
 	for _, f := range s.files {

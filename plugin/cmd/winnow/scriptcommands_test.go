@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,6 +68,7 @@ var scriptCommands = map[string]func(s *script, not bool, args []string){
 
 	"call":   (*script).call,
 	"lock":   (*script).lock,
+	"tamper": (*script).tamper,
 	"unlock": func(s *script, _ bool, _ []string) { s.check(s.unlock()); s.unlock = nil },
 	"command": func(s *script, _ bool, args []string) { // command FILE [STATE]: a command record in the spool
 		state := "state"
@@ -144,4 +146,13 @@ func (s *script) lock(bool, []string) {
 		s.fail("the lock is held")
 	}
 	s.unlock = l.Unlock
+}
+
+// tamper runs SQL on a ledger, as somebody might who can write the file.
+func (s *script) tamper(_ bool, args []string) {
+	db, err := sql.Open("sqlite", args[0])
+	s.check(err)
+	_, err = db.ExecContext(s.Context(), strings.Join(args[1:], " "))
+	s.check(err)
+	s.check(db.Close())
 }

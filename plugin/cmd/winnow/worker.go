@@ -120,8 +120,9 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	if err := p.refuseReplay(ctx); err != nil {
 		return nil, nil, errors.Join(err, p.close())
 	}
+	refresh := g.refresher(p, engine, log)
 	w := &triage.Worker{
-		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: g.refresher(p, engine, log),
+		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: refresh.turn, Archive: refresh.archive,
 		Command: func(t *ledger.Tx, body []byte) error { return applyCommand(t, engine, body, log) },
 	}
 	for _, s := range sinks {
