@@ -39,6 +39,7 @@ func (w *Worker) keepTime(ctx context.Context) error {
 		w.looked = last // the next turn sees it again
 		return err
 	}
+	w.retained = now // somebody may set it right again before anything is removed for its age
 	w.since, w.awaited, w.lookedOut = w.since.Add(jump), w.awaited.Add(jump), w.lookedOut.Add(jump)
 	w.air.shift(jump)
 	return nil

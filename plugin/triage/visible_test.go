@@ -384,6 +384,9 @@ func TestTheClockJumps(t *testing.T) {
 			if n := len(r.sent()); n > 0 {
 				t.Fatalf("%d were told of at once", n)
 			}
+			if w.retained.Sub(r.at).Abs() > time.Minute {
+				t.Errorf("old things are removed by the new clock at once: last at %s, now %s", w.retained, r.at)
+			}
 			wait(time.Minute)
 			w.turns()
 			if states := r.states(); states[winnow.StateQueued] != 20 {
