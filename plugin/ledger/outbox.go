@@ -96,6 +96,17 @@ func (t *Tx) Awaited(key, state string, next time.Time) error {
 	return t.exec("UPDATE outbox SET not_before = ?, error = ? WHERE key = ?", micro(next), state, key)
 }
 
+// Redeliver makes the events for a sink due now that wait for their next try or were given up, as if none had
+// been tried, and returns how many. Other kinds are left alone: for what was given up of those, something else
+// may have been done since.
+func (t *Tx) Redeliver(sink string, at time.Time) (n int, err error) {
+	const undone = " WHERE sink = ? AND kind = ? AND done = 0 AND not_before > ?"
+	if _, err = t.get("SELECT count(*) FROM outbox"+undone, []any{sink, DeliverEvent, micro(at)}, &n); err != nil {
+		return 0, err
+	}
+	return n, t.exec("UPDATE outbox SET not_before = ?, attempts = 0"+undone, micro(at), sink, DeliverEvent, micro(at))
+}
+
 const maxTime = 1<<63 - 1
 
 // DeliveryState is what became of one delivery.

@@ -68,6 +68,7 @@ var subjects = map[string]func(testing.TB) *subject{
 	"scs with client":    scsSubject("winnow"),
 	"notable":            notableSubject,
 	"notable_update":     updateSubject,
+	"finding":            findingSubject,
 }
 
 // newSplunk starts a splunkd on a clock that tests turn, and a client of it.
@@ -201,6 +202,18 @@ func notableSubject(t testing.TB) *subject {
 		ingest(t, s)
 		out := map[string]int{}
 		for _, n := range s.Notables() {
+			out[strings.Join(n.Fields["winnow_id"], " ")]++
+		}
+		return out
+	}}
+}
+
+func findingSubject(t testing.TB) *subject {
+	o := newOwner(t, splunktest.Options{})
+	open := func() Sink { return o.open(t) }
+	return &subject{sink: open(), again: open, clock: o.clk, fault: o.Fail, kind: ledger.DeliverNotable, whole: func() map[string]int {
+		out := map[string]int{}
+		for _, n := range o.Notables() {
 			out[strings.Join(n.Fields["winnow_id"], " ")]++
 		}
 		return out

@@ -78,3 +78,44 @@ func TestOpenSinksRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Sinks that send to servers are opened from winnow.conf, and find their keys where it says.
+func TestOpenServerSinks(t *testing.T) {
+	s, client, clk := newSplunk(t)
+	h := s.NewHEC(t, splunktest.HECOptions{Tokens: map[string]splunktest.HECToken{hecToken: {Index: "soc"}}})
+	hook := s.NewWebhook(t, webhookSecret)
+	tenant := s.NewSCS(t, splunktest.SCSOptions{Tenant: "example", Token: scsAccess, Client: "winnow", Secret: scsSecret})
+	all := []conf.Sink{
+		{Name: "hec", Type: conf.SinkHEC, URL: h.URL, Key: "env:HEC", Index: "soc", Verify: conf.VerifyNone, CAFile: "$SPLUNK_HOME/etc/auth/cacert.pem"},
+		{Name: "hook", Type: conf.SinkWebhook, URL: hook.URL, Key: "env:HOOK"},
+		{Name: "scs", Type: conf.SinkSCS, URL: tenant.URL, Key: "env:SCS", Tenant: "example", ClientID: "winnow"},
+		{Name: "rest", Type: conf.SinkReceivers, Index: "soc", Verify: conf.VerifyNone},
+		{Name: "stream", Type: conf.SinkStream, Index: "soc", Verify: conf.VerifyNone},
+	}
+	keys := map[string]winnow.Secret{"env:HEC": hecToken, "env:HOOK": webhookSecret, "env:SCS": scsSecret}
+	opts := SinkOptions{
+		Client: client, SplunkHome: s.Home, State: t.TempDir(), Host: "sh1", Now: clk.now, Stream: NewEventWriter(splunkdReads{t, s}),
+		Secret: func(_ context.Context, place string) (winnow.Secret, error) { return keys[place], nil },
+	}
+	sinks, err := OpenSinks(all, opts)
+	mustDo(t, err)
+	for i, sink := range sinks {
+		deliver(t, sink, events(9)[i])
+		if checker, ok := sink.(Checker); ok {
+			mustDo(t, checker.Check(t.Context()))
+		}
+	}
+	if got := len(s.Events("soc")) + len(hook.Calls()) + len(tenant.Events()); got != 5 {
+		t.Errorf("%d events, want one from each", got)
+	}
+
+	sinks, err = OpenSinks(all[3:], SinkOptions{NoClient: errors.New("no token"), Now: clk.now})
+	mustDo(t, err)
+	wantError(t, sinks[0].Deliver(t.Context(), events(1)[0]), CodeAuth, true, "no token")
+	wantError(t, sinks[1].Deliver(t.Context(), events(1)[0]), CodeAuth, true, "run the worker as input winnow://worker")
+	for _, sink := range sinks {
+		if checker, ok := sink.(Checker); !ok || !errors.Is(checker.Check(t.Context()), ErrWaits) {
+			t.Errorf("%s does not say that it waits", sink.Name())
+		}
+	}
+}

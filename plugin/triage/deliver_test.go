@@ -170,3 +170,31 @@ func TestSinkHearsOfItsStates(t *testing.T) {
 		t.Error("a sink that names no states hears of all")
 	}
 }
+
+// What a sink refused for good is delivered once somebody asks for it; nothing else is, and nothing twice.
+func TestRedeliver(t *testing.T) {
+	r := newRig(t)
+	rec := r.triage(r.alert("0"))
+	refused := errForGood
+	events := &batchSink{name: "events", answer: func(ledger.Delivery) error { return refused }}
+	w := r.worker(&sink{name: "update", fail: func(ledger.Delivery) error { return errForGood }}, events)
+	_, err := w.deliver(t.Context())
+	r.ok(err)
+	if got := r.retry(Retry{Sink: "update"}); got != (Retried{}) {
+		t.Errorf("a sink of notables: %+v", got)
+	}
+	refused = nil
+	for _, want := range []int{1, 0} {
+		if got := r.retry(Retry{Sink: "events"}); got != (Retried{Deliveries: want}) {
+			t.Errorf("%+v, want %d", got, want)
+		}
+		_, err := w.deliver(t.Context())
+		r.ok(err)
+	}
+	if d := r.deliveryTo(rec.ID, "events"); d.Done.IsZero() || len(events.calls) != 2 {
+		t.Errorf("%d calls, delivery is %+v", len(events.calls), d)
+	}
+	if d := r.deliveryTo(rec.ID, "update"); !d.Done.IsZero() {
+		t.Errorf("the other sink's is %+v", d)
+	}
+}

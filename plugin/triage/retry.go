@@ -18,7 +18,8 @@ const CommandRetry = "retry"
 // ErrRetryRefused is wrapped by errors that say why a retry can never be carried out.
 var ErrRetryRefused = errors.New("retry refused")
 
-// Retry asks to try alerts again now: those that wait for their next try, and those that were given up.
+// Retry asks to try alerts again now: those that wait for their next try, and those that were given up; or
+// the events that a sink did not take.
 type Retry struct {
 	Command string `json:"command"` // "retry"
 
@@ -26,6 +27,7 @@ type Retry struct {
 	IDs   []string    `json:"ids"`
 	Cause queue.Cause `json:"cause"` // all that failed because of it
 	All   bool        `json:"all"`
+	Sink  string      `json:"sink"` // the events for this sink that wait or were given up
 
 	Actor string `json:"actor"`
 }
@@ -36,6 +38,8 @@ type Retried struct {
 	Requeued int `json:"requeued"` // had been given up, and are triaged again
 	Past     int `json:"past"`     // of the IDs: alerts that have another outcome by now
 	Left     int `json:"left"`     // given up too, but beyond what one command takes
+
+	Deliveries int `json:"deliveries"` // events that are due now
 }
 
 // Bounds of a retry.
@@ -71,7 +75,7 @@ func (r *Retry) validate() error {
 		return fmt.Errorf("%w: %s", ErrRetryRefused, fmt.Sprintf(format, args...))
 	}
 	said := 0
-	for _, set := range []bool{len(r.IDs) > 0, r.Cause != "", r.All} {
+	for _, set := range []bool{len(r.IDs) > 0, r.Cause != "", r.All, r.Sink != ""} {
 		if set {
 			said++
 		}
@@ -81,7 +85,7 @@ func (r *Retry) validate() error {
 	case r.Command != CommandRetry:
 		return bad("%q is not a command of this program", r.Command)
 	case said != 1:
-		return bad("name IDs, or give one of --all and --cause CAUSE")
+		return bad("name IDs, or give one of --all, --cause CAUSE and --sink NAME")
 	case r.Cause != "" && badCause != nil:
 		return bad("%v", badCause)
 	case len(r.IDs) > maxRetryIDs:
@@ -111,6 +115,10 @@ func (e *Engine) Retry(t *ledger.Tx, r Retry) (done Retried, err error) {
 			}
 		}
 		return done, nil
+	}
+	if r.Sink != "" {
+		done.Deliveries, err = t.Redeliver(r.Sink, e.Now())
+		return done, err
 	}
 	if done.Ready, err = queue.MakeAllReady(t.Context(), t.Conn(), r.Cause); err != nil {
 		return done, err

@@ -38,7 +38,8 @@ func applyRetry(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logg
 		return nil
 	}
 	if err == nil {
-		log.Info("alerts are tried again", "by", r.Actor, "waited", done.Ready, "given_up", done.Requeued, "past", done.Past, "left", done.Left)
+		log.Info("alerts are tried again", "by", r.Actor, "waited", done.Ready, "given_up", done.Requeued, "past", done.Past, "left", done.Left,
+			"deliveries", done.Deliveries)
 	}
 	return err
 }

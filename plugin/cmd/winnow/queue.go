@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/queue"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -48,9 +50,13 @@ func queueRetryCommand(g *globals) *cobra.Command {
 		Long: `End the pause before the next try of alerts that wait, and triage again those that were given up
 (escalated with gave_up:CAUSE). These get a verdict, but were escalated, so only a person closes them. What
 was decided about since stays as it is. Name alerts, or take all that failed because of one cause, or all
-there are: after an outage, say.`,
+there are: after an outage, say.
+
+With --sink, deliver again what a sink has not taken or has refused for good: after its token was
+replaced, say.`,
 		Example: `  winnow queue retry --cause model
-  winnow queue retry 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
+  winnow queue retry 01J9ZV3M4T5Q6R7S8T9VAWBXCY
+  winnow queue retry --sink indexers`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, id := range args {
@@ -63,6 +69,7 @@ there are: after an outage, say.`,
 	f := cmd.Flags()
 	f.StringVar(&cause, "cause", "", "all that failed because of `CAUSE`: model, analyst, worker, panic or ledger")
 	f.BoolVar(&r.All, "all", false, "all that waits or was given up")
+	f.StringVar(&r.Sink, "sink", "", "the events for [sink:`NAME`] that wait or were given up")
 	f.StringVar(&r.Actor, "by", "", "the `NAME` of who asks (default: whoever runs this)")
 	return cmd
 }
@@ -192,6 +199,9 @@ func (g *globals) queueRetry(ctx context.Context, r triage.Retry) error {
 	if err != nil {
 		return err
 	}
+	if r.Sink != "" && !slices.ContainsFunc(d.Settings.Sinks, func(c conf.Sink) bool { return c.Name == r.Sink && c.Type.Events() }) {
+		return usage(fmt.Errorf("no [sink:%s] that takes events in winnow.conf", plain(r.Sink)))
+	}
 	if err := g.retriable(ctx, d, r.IDs); err != nil {
 		return err
 	}
@@ -211,6 +221,9 @@ func (g *globals) queueRetry(ctx context.Context, r triage.Retry) error {
 		return nil
 	case g.format == formatJSON:
 		return g.json(done)
+	case r.Sink != "":
+		g.print("%s due now", things(done.Deliveries, "event is", "events are"))
+		return nil
 	}
 	g.print("%s due now, %s that had been given up", things(done.Ready, "waiting alert is", "waiting alerts are"),
 		things(done.Requeued, "alert is triaged again", "alerts are triaged again"))
