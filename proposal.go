@@ -37,6 +37,7 @@ const (
 	ReasonTruncated      Reason = "truncated"       // Splunk cut rows off: they were never seen
 	ReasonResultsUnread  Reason = "results_unread"  // the results file was missing, cut or not gzip
 	ReasonRecordUnread   Reason = "record_unread"   // a spool record was damaged
+	ReasonNeverTriaged   Reason = "never_triaged"   // Splunk fired it, and it never came here
 	ReasonFileInput      Reason = "file"            // given to `winnow triage`
 	ReasonNotStored      Reason = "not_stored"      // there was no spool to store the row in
 	ReasonStaleHeartbeat Reason = "stale_heartbeat" // the worker is not running: nothing closes from the cache

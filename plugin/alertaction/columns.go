@@ -35,6 +35,17 @@ func wanted(name string) bool {
 	return name != "" && (name[0] != '_' || name == "_time" || name == "_raw")
 }
 
+// Wanted returns the fields of a row that Splunk gave by name, and not as columns.
+func Wanted(row map[string][]string) winnow.Fields {
+	f := make(winnow.Fields, len(row))
+	for name, values := range row {
+		if wanted(name) {
+			f.Add(name, values...)
+		}
+	}
+	return f
+}
+
 // NewColumns reads a header.
 func NewColumns(header []string) *Columns {
 	c := &Columns{}

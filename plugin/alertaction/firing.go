@@ -110,6 +110,15 @@ func (f *Firing) Alert(number int, fields winnow.Fields) *winnow.Alert {
 	return a
 }
 
+// RIDSuffix is what the rids of a real-time search's firing end with: its firings share their sid. It is ""
+// for other searches.
+func (f *Firing) RIDSuffix() string { return f.inSnapshot("") }
+
+// Untriaged makes the alert that stands for a firing which never came here.
+func (f *Firing) Untriaged(what string) *winnow.Alert {
+	return f.lost(string(winnow.ReasonNeverTriaged), what)
+}
+
 // Identify fills in MAC and ID of an alert.
 func Identify(a *winnow.Alert, keys *winnow.Keys) {
 	a.Key.MAC = keys.RowMAC(a.Fields)

@@ -121,6 +121,29 @@ func TestEveryParameterIsDeclaredAndDocumented(t *testing.T) {
 	}
 }
 
+// TestAlarmWithoutWinnow: the search that watches winnow is off, and reads splunkd's line of a start.
+func TestAlarmWithoutWinnow(t *testing.T) {
+	const name = "winnow alarm: never triaged"
+	f := readApp(t, "default/savedsearches.conf")
+	if on, _ := f.Get(name, "enableSched"); on != "0" {
+		t.Errorf("enableSched is %q: a fresh install must change nothing", on)
+	}
+	search, _ := f.Get(name, "search")
+	_, rest, _ := strings.Cut(search, `rex field=_raw "`)
+	pattern, _, _ := strings.Cut(rest, `" | eval`)
+	form := regexp.MustCompile(strings.ReplaceAll(strings.ReplaceAll(pattern, `\"`, `"`), "(?<", "(?P<"))
+	m := form.FindStringSubmatch(`01-02-2026 03:04:05.123 +0000 INFO  sendmodalert [4711 AlertNotifierWorker-0] - ` +
+		`Invoking modular alert action=winnow_triage for search="a" sid="x"" sid="scheduler__a_1" in app="search" owner="ann" type="saved"`)
+	if len(m) != 3 || m[1] != `a" sid="x"` || m[2] != "scheduler__a_1" {
+		t.Errorf("%q finds %q", form, m)
+	}
+	for _, part := range []string{"index=_internal", "sourcetype=winnow:outcome", "started > 0 AND outcomes = 0"} {
+		if !strings.Contains(search, part) {
+			t.Errorf("the search lacks %q", part)
+		}
+	}
+}
+
 func TestWorkerShipsDisabled(t *testing.T) {
 	f := readApp(t, "default/inputs.conf")
 	if disabled, _ := f.Get("winnow://worker", "disabled"); disabled != "1" {

@@ -150,6 +150,16 @@ func (s *Splunk) keys() []key {
 	}
 }
 
+func (r *Reconcile) keys() []key {
+	return []key{
+		{name: "enabled", set: boolean(&r.Enabled)},
+		{name: "every", set: duration(&r.Every, 60*second, day)},
+		{name: "lag", set: duration(&r.Lag, 60*second, day)},
+		{name: "look_back", set: duration(&r.LookBack, hour, 30*day)},
+		{name: "hosts", set: list(&r.Hosts)},
+	}
+}
+
 func (r *Retention) keys() []key {
 	return []key{
 		{name: "records", set: duration(&r.Records, day, 100*365*day)},

@@ -13,7 +13,7 @@ func (s *Settings) single() map[string][]key {
 		"gate": s.Gate.keys(), "policy": s.Policy.keys(), "cache": s.Cache.keys(),
 		"content": s.Content.keys(), "pipeline": s.Pipeline.keys(), "review": s.Review.keys(),
 		"queue": s.Queue.keys(), "worker": s.Worker.keys(), "splunk": s.Splunk.keys(),
-		"retention": s.Retention.keys(), "tools": s.Tools.keys(), "budget": s.Budget.keys(), "redact": s.Redact.keys(),
+		"retention": s.Retention.keys(), "reconcile": s.Reconcile.keys(), "tools": s.Tools.keys(), "budget": s.Budget.keys(), "redact": s.Redact.keys(),
 	}
 }
 
@@ -185,6 +185,9 @@ func (r *reader) check() {
 	}
 	if q := r.s.Queue; q.RetryMax < q.RetryMin {
 		r.below("queue", "retry_max", "retry_min")
+	}
+	if c := r.s.Reconcile; c.LookBack < c.Lag {
+		r.below("reconcile", "look_back", "lag")
 	}
 	if q := r.s.Queue; q.WaitMax < q.WaitMaxHigh {
 		r.below("queue", "wait_max", "wait_max_high")

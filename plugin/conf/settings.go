@@ -27,6 +27,7 @@ type Settings struct {
 	Queue     Queue
 	Worker    Worker
 	Splunk    Splunk
+	Reconcile Reconcile
 	Retention Retention
 
 	searches map[string]Search
@@ -228,6 +229,15 @@ type Splunk struct {
 	TokenFile string
 	CAFile    string
 	App       string // name space of REST calls
+}
+
+// Reconcile is [reconcile]: how what Splunk fired is compared with what is here.
+type Reconcile struct {
+	Enabled  bool
+	Every    time.Duration
+	Lag      time.Duration // how old a firing must be before it can be missing
+	LookBack time.Duration // the most that is compared at once
+	Hosts    []string      // under which this search head logs; empty: ask splunkd
 }
 
 // Retention is [retention]: how long settled things are kept.

@@ -48,6 +48,9 @@ func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
 	if err := t.exec("DELETE FROM imports WHERE at < ?", micro(records)); err != nil {
 		return 0, err
 	}
+	if err := t.pruneReconciled(records); err != nil {
+		return 0, err
+	}
 	return len(ids), t.exec("DELETE FROM verdicts WHERE expires < ?", micro(now.Add(-verdictGrace)))
 }
 

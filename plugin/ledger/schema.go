@@ -416,6 +416,23 @@ CREATE TABLE archive (                     -- what decisions rest on, by its SHA
   body     BLOB NOT NULL
 ) WITHOUT ROWID;
 `,
+	`
+CREATE TABLE rebuilt (                     -- alerts whose rows were read back from Splunk
+  id      TEXT PRIMARY KEY,
+  host    TEXT NOT NULL,
+  sid     TEXT NOT NULL,
+  rid     TEXT NOT NULL,
+  content TEXT NOT NULL,                   -- MAC of what the row holds
+  claimed TEXT NOT NULL                    -- rid and MAC of the row that was delivered late, '' for none
+) WITHOUT ROWID;
+CREATE INDEX rebuilt_sid ON rebuilt (sid);
+
+CREATE TABLE reconciled (                  -- firings that were missing and have been dealt with
+  sid    TEXT PRIMARY KEY,                 -- as splunkd logs it
+  reason TEXT NOT NULL,
+  at     INTEGER NOT NULL
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

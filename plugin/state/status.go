@@ -13,7 +13,7 @@ import (
 // winnow:status.
 type Status struct {
 	Time    time.Time `json:"time"`
-	Event   string    `json:"event"` // rules_loaded, rules_broken, mode_changed, mode_ended
+	Event   string    `json:"event"` // rules_loaded, rules_broken, mode_changed, mode_ended, reconcile_failed, reconciled
 	Level   string    `json:"level"` // info, error
 	Rules   int       `json:"rules"` // in force
 	Version string    `json:"version"`

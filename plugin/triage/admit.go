@@ -17,6 +17,7 @@ type Row struct {
 	Alert    winnow.Alert // ID and Key.MAC are filled in by Admit
 	Proposal winnow.Proposal
 	Notable  bool // the action has already written a notable event for it
+	Rebuilt  bool // read back from Splunk, because its delivery was missing
 }
 
 // Admitted says what became of a row.
@@ -38,6 +39,12 @@ func (e *Engine) Admit(t *ledger.Tx, row Row) (Admitted, error) {
 	if found.ID != "" {
 		return e.duplicate(t, &row, found.ID)
 	}
+	if id, err := e.rebuiltBefore(t, &row); err != nil || id != "" {
+		if err != nil {
+			return Admitted{}, err
+		}
+		return e.duplicate(t, &row, id)
+	}
 	own, err := e.ownID(t, a)
 	if err != nil {
 		return Admitted{}, err
@@ -45,7 +52,7 @@ func (e *Engine) Admit(t *ledger.Tx, row Row) (Admitted, error) {
 	if a.Adhoc && own != "" {
 		return e.again(t, own)
 	}
-	if found.Clashes > 0 {
+	if found.Clashes > 0 && !row.Rebuilt {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%d other rows claim sid %q rid %q with other content", found.Clashes, a.Key.SID, a.Key.RID))
 	}
 	entry := ledger.Entry{Alert: *a, Key: cache.KeyOf(e.Keys, e.Fields, a), Notable: row.Notable}

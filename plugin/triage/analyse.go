@@ -309,8 +309,9 @@ func (e *Engine) describe(id string) string {
 // isLoss reports whether a proposal is that of an alert which stands for rows that were never
 // seen. A row that was seen, but not in good order, has the same reasons and passes.
 func isLoss(p winnow.Proposal) bool {
-	return p.Kind == winnow.ProposeEscalate &&
-		(p.Reason == winnow.ReasonTruncated || p.Reason == winnow.ReasonResultsUnread || p.Reason == winnow.ReasonRecordUnread)
+	return p.Kind == winnow.ProposeEscalate && slices.Contains([]winnow.Reason{
+		winnow.ReasonTruncated, winnow.ReasonResultsUnread, winnow.ReasonRecordUnread, winnow.ReasonNeverTriaged,
+	}, p.Reason)
 }
 
 // closeCanary closes a sampled drop by its rule after all: the analysts did not find it

@@ -14,6 +14,7 @@
 //	settle.go   the outcome is kept, and what must be told of it posted
 //	audit.go    what decides is archived, and the chain of what was decided signed
 //	recallrule.go  what a rule dropped is triaged again
+//	reconcile.go   what Splunk fired and nobody triaged is raised
 //	canary.go   what outcomes say about the rule that dropped the alert
 //
 // worker.go runs the steps over spool and queue, with the asking in the background (flight.go); files.go
@@ -96,6 +97,7 @@ type Engine struct {
 	precedents *precedents
 	groups     *groups
 	highRisk   map[string]*riskList // by what policy lists
+	rebuilt    bool                 // the ledger has alerts that were read back from Splunk
 	stale      bool                 // memory must be read again before it is used
 	kept       []kept               // outcomes of the transaction that runs
 
@@ -136,6 +138,10 @@ func (e *Engine) Reload(ctx context.Context) error {
 			return err
 		}
 		if err := t.Precedents(e.remember); err != nil {
+			return err
+		}
+		var err error
+		if e.rebuilt, err = t.AnyRebuilt(); err != nil {
 			return err
 		}
 		return t.OpenKeys(func(key cache.Key, first string, n int) { e.open[key] = openGroup{first, n} })

@@ -40,6 +40,14 @@ type Worker struct {
 	// carried out is no error. After an error nothing of it is kept, and it is tried again.
 	Command func(t *ledger.Tx, body []byte) error
 
+	// Reconcile compares what Splunk fired with what is here; nil compares nothing. Host names this search
+	// head in natural keys.
+	Reconcile *Reconciler
+	Host      string
+
+	reconciling   *reconciling // nil while nothing is compared
+	nextReconcile time.Time
+
 	air       *flights
 	since     time.Time // when this worker took over
 	looked    time.Time // when keepTime last looked at the clock
@@ -106,9 +114,10 @@ func (w *Worker) Once(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case busy:
-		case err == nil && (!w.air.empty() || w.awaits()):
+		case err == nil && (!w.air.empty() || w.awaits() || w.reconciling != nil):
 			w.rest(ctx, false)
 		default:
+			w.endReconcile()
 			return errors.Join(err, w.land(ctx, w.landing()), w.sign(ctx), w.Publish(ctx))
 		}
 	}
@@ -118,6 +127,7 @@ func (w *Worker) Once(ctx context.Context) error {
 
 // end lands what is in the air.
 func (w *Worker) end(ctx context.Context, wait time.Duration) {
+	w.endReconcile()
 	if err := w.land(ctx, wait); err != nil {
 		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
 	}
@@ -205,13 +215,14 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 		w.beat()
 	}
 	recalled, recallErr := w.continueRecall(ctx)
+	reconciled, reconcileErr := w.reconcile(ctx, importErr == nil)
 	triaged, triageErr := w.triageQueue(ctx)
 	shown, showErr := w.showLate(ctx)
 	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
 	delivered, deliverErr := w.deliver(ctx)
 	w.stuck = w.stuck || deliverErr != nil
-	err = errors.Join(importErr, recallErr, triageErr, showErr, deliverErr, w.retain(ctx), w.Engine.Checkpoint(ctx, false))
-	busy = imported+recalled+triaged+shown+delivered > 0
+	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, w.retain(ctx), w.Engine.Checkpoint(ctx, false))
+	busy = imported+recalled+reconciled+triaged+shown+delivered > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))

@@ -11,20 +11,31 @@ import (
 
 // applyCommand carries out a command from the spool. What can never be carried out is told, and not
 // tried again.
-func applyCommand(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
+func applyCommand(t *ledger.Tx, w *triage.Worker, body []byte, log *slog.Logger) error {
 	var head struct {
 		Command string `json:"command"`
 	}
 	_ = json.Unmarshal(body, &head) //nolint:errcheck // whoever reads it in full says what is wrong with it
 	switch head.Command {
 	case commandAccept:
-		return applyAccept(t, engine, body, log)
+		return applyAccept(t, w.Engine, body, log)
 	case triage.CommandRecall, triage.CommandResume:
-		return applyRecall(t, engine, body, log)
+		return applyRecall(t, w.Engine, body, log)
 	case triage.CommandRetry:
-		return applyRetry(t, engine, body, log)
+		return applyRetry(t, w.Engine, body, log)
+	case triage.CommandReconcile:
+		return applyReconcile(t, w, body, log)
 	}
-	return applyDecision(t, engine, body, log)
+	return applyDecision(t, w.Engine, body, log)
+}
+
+func applyReconcile(t *ledger.Tx, w *triage.Worker, body []byte, log *slog.Logger) error {
+	err := w.AskReconcile(t, body)
+	if errors.Is(err, triage.ErrRefused) {
+		log.Error("command refused", "command", triage.CommandReconcile, "err", err)
+		return nil
+	}
+	return err
 }
 
 func applyRetry(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/winnow-soc/winnow/packaging/demo"
+	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
 )
 
 var updateGolden = flag.Bool("update", false, "rewrite the expected output in testdata")
@@ -39,6 +40,8 @@ var scriptNow = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 //	cmp stdout|stderr|FILE WANT  the text is that of the file; with -update, WANT is rewritten
 //	env NAME=VALUE               a variable, for winnow and for $NAME in the script
 //	alert NAME RID               set $NAME to the id of the first alert with this rid
+//	splunkd [FILE]               start a Splunk that has logged what the file says; $SPLUNKD is its options and
+//	                             WINNOW_SPLUNK_TOKEN lets winnow in
 //	tamper FILE SQL              change a ledger behind winnow's back
 //	cp, mkdir, rm, chmod, exists, lock, unlock, command, gzip
 func TestScripts(t *testing.T) {
@@ -75,6 +78,7 @@ type script struct {
 	stdin          string
 	stdout, stderr bytes.Buffer
 	unlock         func() error
+	splunk         *splunktest.Server
 }
 
 type scriptFile struct{ name, text string }

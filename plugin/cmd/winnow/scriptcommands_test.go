@@ -66,10 +66,11 @@ var scriptCommands = map[string]func(s *script, not bool, args []string){
 		s.write(args[0], text[:len(text)-n])
 	},
 
-	"call":   (*script).call,
-	"lock":   (*script).lock,
-	"tamper": (*script).tamper,
-	"unlock": func(s *script, _ bool, _ []string) { s.check(s.unlock()); s.unlock = nil },
+	"call":    (*script).call,
+	"lock":    (*script).lock,
+	"splunkd": (*script).splunkd,
+	"tamper":  (*script).tamper,
+	"unlock":  func(s *script, _ bool, _ []string) { s.check(s.unlock()); s.unlock = nil },
 	"command": func(s *script, _ bool, args []string) { // command FILE [STATE]: a command record in the spool
 		state := "state"
 		if len(args) > 1 {

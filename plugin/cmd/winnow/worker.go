@@ -123,7 +123,10 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	refresh := g.refresher(p, engine, log)
 	w := &triage.Worker{
 		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: refresh.turn, Archive: refresh.archive,
-		Command: func(t *ledger.Tx, body []byte) error { return applyCommand(t, engine, body, log) },
+	}
+	w.Command = func(t *ledger.Tx, body []byte) error { return applyCommand(t, w, body, log) }
+	if err := g.setReconciler(w, p, in); err != nil {
+		return nil, nil, errors.Join(usage(err), p.close())
 	}
 	for _, s := range sinks {
 		w.Sinks = append(w.Sinks, s)

@@ -77,6 +77,15 @@ func (s *Server) find(q query, from, to time.Time) []map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var rows []map[string]any
+	if q.index() != "notable" {
+		for _, e := range slices.Backward(s.others) {
+			n := &Notable{Event: e}
+			if s.visible(n) && !n.Time.Before(from) && n.Time.Before(to) && q.matches(n) {
+				rows = append(rows, q.row(n))
+			}
+		}
+		return rows
+	}
 	for _, n := range slices.Backward(s.notables) {
 		if s.visible(n) && !n.Time.Before(from) && n.Time.Before(to) && q.matches(n) {
 			rows = append(rows, q.row(n))
@@ -97,6 +106,12 @@ func (q query) row(n *Notable) map[string]any {
 			values = []string{timeText(n.Time)}
 		case "source":
 			values = []string{n.Source}
+		case "host":
+			values = []string{n.Host}
+		case "_raw":
+			values = []string{n.Raw}
+		case "_time":
+			values = []string{n.Time.UTC().Format("2006-01-02T15:04:05.000-07:00")}
 		case "urgency":
 			if len(values) == 0 {
 				values = n.Fields["severity"] // no asset has a priority here

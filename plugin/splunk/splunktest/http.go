@@ -41,6 +41,8 @@ func (s *Server) handler() http.Handler {
 		"POST /services/notable_update":                                      s.notableUpdate,
 		"POST /services/search/v2/jobs/export":                               s.export,
 		"POST /servicesNS/{owner}/{app}/search/v2/jobs/export":               s.export,
+		"GET /services/search/v2/jobs/{sid}/results":                         s.results,
+		"GET /services/server/info":                                          s.serverInfo,
 		"GET /servicesNS/{owner}/{app}/storage/passwords/{name}":             s.password,
 		"GET /servicesNS/{owner}/{app}/storage/collections/data/{coll}":      s.collection,
 		"GET /servicesNS/{owner}/{app}/configs/conf-log_review/{stanza}":     s.logReview,

@@ -58,6 +58,7 @@ type Server struct {
 	passwords map[string]string
 	notables  []*Notable
 	others    []Event // events of any other index
+	jobs      map[string]job
 	requests  []Request
 	lastTime  float64 // of the newest review
 	serial    int     // of findings and notes
@@ -104,7 +105,7 @@ func Start(opts Options) (*Server, error) {
 func serve(opts Options, ln net.Listener, cert tls.Certificate) *Server {
 	s := &Server{
 		URL: "https://" + ln.Addr().String(), Home: opts.Home, opts: opts, cert: cert,
-		keys: map[string]*login{}, passwords: map[string]string{},
+		keys: map[string]*login{}, passwords: map[string]string{}, jobs: map[string]job{},
 	}
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = s.http.Serve(ln) }()

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// query is a search that the server understands: terms over index=notable, Enterprise Security's
-// macros that name and rate an event, and a table at the end.
+// query is a search that the server understands: terms and phrases over one index, for index=notable
+// Enterprise Security's macros that name and rate an event, and a table at the end.
 type query struct {
 	terms  []term
 	either [][]term // one of these must fit too, where there are any
@@ -19,6 +19,7 @@ type query struct {
 
 type term struct {
 	field, value string
+	not          bool           // of a phrase, which has no field: it must not be in the text
 	like         *regexp.Regexp // nil without a wildcard
 }
 
@@ -50,19 +51,20 @@ func parseSPL(spl string) (query, error) {
 			return query{}, err
 		}
 	}
-	if len(q.table) == 0 || !q.onNotables() {
-		return query{}, says("Error in 'search' command: only searches of index=notable with a table are supported here.")
+	if len(q.table) == 0 || !slices.Contains([]string{"notable", "_internal", "_audit"}, q.index()) {
+		return query{}, says("Error in 'search' command: only searches of index=notable, _internal and _audit with a table are supported here.")
 	}
 	return q, nil
 }
 
-func (q query) onNotables() bool {
+// index names the index that is searched.
+func (q query) index() string {
 	for _, t := range q.terms {
-		if t.field == "index" && t.value == "notable" {
-			return true
+		if t.field == "index" {
+			return t.value
 		}
 	}
-	return false
+	return ""
 }
 
 // splitPipes splits at pipes outside quotes.
@@ -88,9 +90,16 @@ func splitPipes(spl string) ([]string, error) {
 
 var termForm = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_.]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"|()\[\]]+))(?:\s+|$)`)
 
+var phraseForm = regexp.MustCompile(`^(NOT )?"((?:[^"\\]|\\.)*)"(?:\s+|$)`)
+
 func parseTerms(s string) ([]term, error) {
 	var terms []term
 	for s != "" {
+		if m := phraseForm.FindStringSubmatch(s); m != nil {
+			terms = append(terms, term{value: strings.ToLower(unescape(m[2])), not: m[1] != ""})
+			s = s[len(m[0]):]
+			continue
+		}
 		m := termForm.FindStringSubmatch(s)
 		if m == nil {
 			return nil, sayf("Error in 'search' command: Unable to parse the search: Comparator '=' is missing a term on the right hand side near '%s'.", s)
@@ -99,7 +108,7 @@ func parseTerms(s string) ([]term, error) {
 		if value == "" {
 			value = unescape(m[2])
 		}
-		terms = append(terms, term{m[1], value, wildcard(value)})
+		terms = append(terms, term{field: m[1], value: value, like: wildcard(value)})
 		s = s[len(m[0]):]
 	}
 	return terms, nil
@@ -147,6 +156,12 @@ func (q query) matches(n *Notable) bool {
 
 func fits(terms []term, n *Notable) bool {
 	for _, t := range terms {
+		if t.field == "" {
+			if strings.Contains(strings.ToLower(n.Raw), t.value) == t.not {
+				return false
+			}
+			continue
+		}
 		values := n.Fields[t.field]
 		switch t.field {
 		case "index":
