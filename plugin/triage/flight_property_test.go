@@ -135,20 +135,15 @@ func (a *air) found(disposition string) llm.Analysis {
 
 // crash is a worker that is killed: whatever it held is gone, and so is its ledger's connection.
 func (a *air) crash() {
-	old := a.answers
+	for _, one := range a.w.air.flying {
+		if !slices.Contains(a.w.air.down, one) {
+			a.answer(one.item.ID) <- llm.Analysis{} // also for a goroutine that has not asked yet
+			<-a.w.air.landed
+		}
+	}
 	a.mu.Lock()
 	a.answers = map[string]chan llm.Analysis{}
 	a.mu.Unlock()
-	for _, one := range a.w.air.flying {
-		if !slices.Contains(a.w.air.down, one) {
-			if old[one.item.ID] == nil {
-				old[one.item.ID] = a.answer(one.item.ID) // the goroutine has not asked yet
-			}
-			old[one.item.ID] <- llm.Analysis{}
-			<-a.w.air.landed
-			delete(a.answers, one.item.ID)
-		}
-	}
 	a.restart()
 	a.begin()
 }
