@@ -297,3 +297,59 @@ func idMillis(id string) (ms int64, err error) {
 	}
 	return ms, nil
 }
+
+// VerifyAlert holds one alert against the chain, as [Tx.VerifyAlerts] does.
+func (t *Tx) VerifyAlert(id string, f func(*audit.Fault) error) error {
+	first, err := t.firstEntry()
+	if err != nil {
+		return err
+	}
+	rows, err := t.auditedAlert(id)
+	if err != nil || len(rows) == 0 {
+		return errors.Join(err, f(&audit.Fault{Subject: id, Text: "it is not in the ledger"}))
+	}
+	return t.verifyAlert(&rows[0], first, f)
+}
+
+// CoverEntries walks from one entry to the first checkpoint at or behind another, holds all in between
+// against their hashes, and returns that checkpoint; its number is 0 when there is none yet.
+func (t *Tx) CoverEntries(key audit.Key, from, to int64) (c audit.Checkpoint, faults []*audit.Fault, err error) {
+	chain := audit.Chain{Key: key}
+	if chain.Inside, err = t.Checkpoints(from - 2); err != nil {
+		return c, nil, err
+	}
+	if from > 1 {
+		start, err := t.hashOf(from - 1)
+		if err != nil {
+			return c, nil, err
+		}
+		if !start.IsZero() { // else it is the first there is, behind a checkpoint
+			chain.Resume(from-1, start)
+			chain.Inside, err = t.Checkpoints(from - 1)
+			if err != nil {
+				return c, nil, err
+			}
+		}
+	}
+	err = t.EachEntry(from-1, func(e *audit.Entry, own audit.Hash) error {
+		faults = append(faults, chain.Add(e, own)...)
+		if chain.Covered.Seq >= to {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return c, faults, err
+	}
+	if chain.Covered.Seq >= to {
+		c = chain.Covered
+	}
+	return c, faults, nil
+}
+
+func (t *Tx) hashOf(seq int64) (h audit.Hash, err error) {
+	var raw []byte
+	_, err = t.get("SELECT hash FROM audit WHERE seq = ?", []any{seq}, &raw)
+	copy(h[:], raw)
+	return h, err
+}

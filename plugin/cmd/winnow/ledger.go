@@ -31,14 +31,54 @@ spool (as queued). With --history, the records that an alert had before come ahe
 	return group("ledger", "what happened to every alert", `  winnow ledger export --format json
   winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
 		export, ledgerBackupCommand(g), ledgerRestoreCommand(g), verifyCommand(g), auditKeyCommand(g), acceptCommand(g),
-		&cobra.Command{
-			Use: "show ID", Short: "tell one alert's whole story", Args: cobra.ExactArgs(1),
-			Long: `Print everything the ledger knows of one alert: what came in, what the gate proposed, what the
-analysts said and why, what was done, and what was written where.`,
-			Example: `  winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
-			RunE:    func(cmd *cobra.Command, args []string) error { return g.ledgerShow(cmd.Context(), args[0]) },
-		},
+		showCommand(g),
 	)
+}
+
+func showCommand(g *globals) *cobra.Command {
+	var prove bool
+	cmd := &cobra.Command{
+		Use: "show ID", Short: "tell one alert's whole story", Args: cobra.ExactArgs(1),
+		Long: `Print everything the ledger knows of one alert: what came in, what the gate proposed, what the
+analysts said and why, what was done, and what was written where.
+
+With --proof, print what its outcome rested on, from the archive and not from today's files: the rule as
+it was, the list entries that covered the alert's values, approvals with their signatures, policy, prompts
+and answers, and the entries of the audit chain with the checkpoint that covers them. All of it is
+verified on the way. What cannot be proven is said, and the exit code is 1.`,
+		Example: `  winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY
+  winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY --proof --format json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if prove {
+				return g.ledgerProof(cmd.Context(), args[0])
+			}
+			return g.ledgerShow(cmd.Context(), args[0])
+		},
+	}
+	cmd.Flags().BoolVar(&prove, "proof", false, "print what the outcome rested on, and verify it")
+	return cmd
+}
+
+func (g *globals) ledgerProof(ctx context.Context, id string) error {
+	var p *proof
+	err := g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) (err error) {
+		if p, err = readProof(d, t, strings.ToUpper(id)); errors.Is(err, ledger.ErrNotFound) {
+			err = usage(err, "`winnow ledger export` lists every alert with its id")
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if g.format == formatJSON {
+		err = g.json(p)
+	} else {
+		g.printProof(p)
+	}
+	if err == nil && len(p.Unproven) > 0 {
+		return failed("%s could not be proven: %s", things(len(p.Unproven), "thing", "things"), p.Unproven[0])
+	}
+	return err
 }
 
 // readLedger opens the configuration and its ledger for reading.
