@@ -75,7 +75,10 @@ func (m *Metrics) zeros() {
 	for _, result := range []string{"failed", "ok"} {
 		m.turns.WithLabelValues(result)
 	}
-	m.outcomes.WithLabelValues(string(winnow.StateEscalated), string(winnow.ReasonGaveUp), "winnow")
+	for _, state := range []winnow.State{winnow.StateEscalated, winnow.StateLeft} { // left: in shadow
+		m.outcomes.WithLabelValues(string(state), string(winnow.ReasonGaveUp), "winnow")
+		m.outcomes.WithLabelValues(string(state), string(winnow.ReasonNeverTriaged), string(winnow.SourceOffline))
+	}
 }
 
 func (m *Metrics) counters() {

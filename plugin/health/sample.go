@@ -27,6 +27,10 @@ type Source struct {
 	// Breakers says of each paid model whether it is left alone for a while; nil: there are none. Safe for
 	// concurrent use.
 	Breakers func() map[string]bool
+
+	// Reconciled returns until when everything that Splunk fired was compared; zero: not yet. nil: nobody
+	// knows.
+	Reconciled func(*ledger.Tx) (time.Time, error)
 }
 
 // sampler looks at the state folder, at most every few seconds however often it is asked.
@@ -44,6 +48,7 @@ type sample struct {
 	err map[string]error // by ledger, spool, disk
 
 	gauges             ledger.Gauges
+	reconciled         time.Time
 	ledgerBytes        int64
 	records            int
 	spoolBytes         int64
@@ -76,7 +81,7 @@ func (s *sampler) sample(ctx context.Context) *sample {
 		err: map[string]error{}, dayLimit: d.Settings.Budget.Day, monLimit: d.Settings.Budget.Month, minFree: d.Settings.Gate.MinFree,
 		jumped: s.clocks.look(now),
 	}
-	out.err["ledger"] = out.readLedger(ctx, d, now)
+	out.err["ledger"] = out.readLedger(ctx, &s.Source, now)
 	out.err["spool"] = out.readSpool(d)
 	out.free, out.err["disk"] = disk.Free(d.State)
 	if info, err := os.Stat(d.Path("worker.alive")); err == nil {
@@ -90,7 +95,8 @@ func (s *sampler) sample(ctx context.Context) *sample {
 }
 
 // readLedger reads what waits over a connection of its own, so that it holds nothing up.
-func (x *sample) readLedger(ctx context.Context, d *state.Deployment, now time.Time) (err error) {
+func (x *sample) readLedger(ctx context.Context, s *Source, now time.Time) (err error) {
+	d := s.Deployment
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	l, err := ledger.OpenReadOnly(ctx, d.Path("ledger.db"))
@@ -104,7 +110,10 @@ func (x *sample) readLedger(ctx context.Context, d *state.Deployment, now time.T
 		}
 	}
 	return l.View(ctx, func(t *ledger.Tx) (err error) {
-		x.gauges, err = t.Gauges(now)
+		if x.gauges, err = t.Gauges(now); err != nil || s.Reconciled == nil {
+			return err
+		}
+		x.reconciled, err = s.Reconciled(t)
 		return err
 	})
 }
@@ -179,12 +188,13 @@ var (
 	budgetSpent  = desc("winnow_budget_booked_dollars", "What is booked, UTC.", "period")
 	breakerOpen  = desc("winnow_model_breaker_open", "1 while a paid model is left alone because it does not answer.", "model")
 	readable     = desc("winnow_state_readable", "1 when this part of the state folder could be read.", "part")
+	reconciledAt = desc("winnow_reconciled_timestamp_seconds", "Everything that Splunk fired before was compared, Unix time.")
 	clockJump    = desc("winnow_clock_jump_seconds", "How far the clock was set since it was last looked at.")
 )
 
 var liveDescs = []*prometheus.Desc{
 	alertsHeld, queueAlerts, queueOldest, outboxWaits, outboxOldest, spoolFiles, spoolBytes, spoolOldest, spoolBad, diskFree, diskLeast, ledgerBytes,
-	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, breakerOpen, readable, clockJump,
+	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, breakerOpen, readable, reconciledAt, clockJump,
 }
 
 // Describe sends every description.
@@ -232,6 +242,9 @@ func (l *live) Collect(out chan<- prometheus.Metric) {
 
 func (x *sample) sendLedger(send func(*prometheus.Desc, float64, ...string), now time.Time) {
 	send(ledgerBytes, float64(x.ledgerBytes))
+	if !x.reconciled.IsZero() {
+		send(reconciledAt, float64(x.reconciled.Unix()))
+	}
 	for _, a := range x.gauges.Alerts {
 		send(alertsHeld, float64(a.Alerts), string(a.State), cmp.Or(string(a.Source), "none"))
 	}

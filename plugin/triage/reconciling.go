@@ -157,16 +157,24 @@ func (w *Worker) startReconcile(ctx context.Context, from, to time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, reconcileTime)
 	r := &reconciling{cancel: cancel, steps: make(chan handedStep), done: make(chan Reconciliation, 1)}
 	w.reconciling = r
+	hand := func(s *Step) error {
+		one := handedStep{s, make(chan error, 1)}
+		select {
+		case r.steps <- one:
+			return <-one.back
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	go func() {
-		rec, _ := w.Reconcile.Run(ctx, from, to, func(s *Step) error { // the error stands in what came of it
-			one := handedStep{s, make(chan error, 1)}
-			select {
-			case r.steps <- one:
-				return <-one.back
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		var rec Reconciliation
+		err := guarded(func() error { // what Splunk answers is text of alerts
+			rec, _ = w.Reconcile.Run(ctx, from, to, hand) // the error stands in what came of it
+			return nil
 		})
+		if err != nil {
+			rec.Error = err.Error()
+		}
 		r.done <- rec
 	}()
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/plugin/health"
+	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/splunk"
 	"github.com/winnow-soc/winnow/plugin/state"
 	"github.com/winnow-soc/winnow/plugin/triage"
@@ -39,7 +41,7 @@ func (g *globals) serveHealth(d *state.Deployment, p *parts, log *slog.Logger) (
 	if g.metrics == nil {
 		return func() {}
 	}
-	g.metrics.Use(health.Source{Deployment: d, Now: g.now, Breakers: p.models.breakers})
+	g.metrics.Use(health.Source{Deployment: d, Now: g.now, Breakers: p.models.breakers, Reconciled: reconciledUntil})
 	cannot := func(err error) { log.Error("health and metrics are not answered", "err", err) }
 	stop, err := health.Serve(g.metrics, healthPlace(d), cannot)
 	if err != nil {
@@ -47,6 +49,12 @@ func (g *globals) serveHealth(d *state.Deployment, p *parts, log *slog.Logger) (
 		return func() {}
 	}
 	return stop
+}
+
+// reconciledUntil returns how far what Splunk fired was compared with what is here.
+func reconciledUntil(t *ledger.Tx) (time.Time, error) {
+	s, _, err := triage.ReadReconcileState(t)
+	return s.Until, err
 }
 
 // breakers says which models are left alone for a while.
