@@ -28,9 +28,17 @@ type Alert struct {
 	Fields Fields
 	Adhoc  bool   // a person asked for this triage
 	URI    string // search_uri of the payload, "" for ad-hoc runs
+	Job    Job    `json:",omitzero"`
 
 	// Warnings tell what was odd about the row, for people: a rid claimed twice, a cell cut off.
 	Warnings []string
+}
+
+// Job is the run of the alert action that brought an alert, as far as [Key] does not say it.
+type Job struct {
+	SID    string `json:",omitempty"` // of an ad-hoc run: the key is that of the notable event it was started on
+	RID    string `json:",omitempty"`
+	PerRow bool   `json:",omitempty"` // one run for each row
 }
 
 // Key is the natural key of an alert: Splunk delivering a row twice makes one alert. MAC only

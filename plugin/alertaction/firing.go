@@ -93,9 +93,10 @@ func (f *Firing) Alert(number int, fields winnow.Fields) *winnow.Alert {
 	a := &winnow.Alert{
 		Key:        winnow.Key{Host: f.Host, SID: f.SID, RID: f.rid(number, fields)},
 		SearchName: f.SearchName, App: f.App, Owner: f.Owner, URI: f.URI,
-		Received: f.Received, Adhoc: f.Adhoc, Fields: fields,
+		Received: f.Received, Adhoc: f.Adhoc, Fields: fields, Job: winnow.Job{PerRow: f.perRow},
 	}
 	if f.Adhoc {
+		a.Job.SID, a.Job.RID = a.Key.SID, a.Key.RID
 		f.unwrap(a)
 	}
 	a.Time = f.Received

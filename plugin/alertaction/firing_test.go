@@ -145,6 +145,7 @@ func TestAdhocRunOnANotable(t *testing.T) {
 	want := winnow.Alert{
 		Key: winnow.Key{Host: "guid", SID: "scheduler_1", RID: "7"}, SearchName: "Impossible Travel",
 		App: "SecurityApp", Owner: "bob", Adhoc: true, Time: testTime, Received: testTime, Fields: a.Fields,
+		Job: winnow.Job{SID: "1767312000.42", RID: "0"},
 	}
 	if diff := cmp.Diff(want, *a); diff != "" {
 		t.Error(diff)

@@ -142,6 +142,9 @@ const (
 	SinkStream    SinkType = "stream"    // writes them to splunkd over the modular input's own output
 	SinkWebhook   SinkType = "webhook"   // posts them, signed, to a server of yours
 	SinkSCS       SinkType = "scs"       // sends them to a tenant of Splunk Cloud Services
+
+	SinkResponses SinkType = "responses" // tells the Common Action Model what came of the alert action
+	SinkRisk      SinkType = "risk"      // adds risk to users and systems
 )
 
 // ES says which Enterprise Security a sink speaks with.
@@ -165,9 +168,11 @@ type Sink struct {
 	ES     ES            // notable_update: which interface; "" is auto
 	App    string        // notable_update, finding: the app that has findings; "" is auto
 	Within time.Duration // notable_update, finding: how long an escalation is tried before it goes another way; 0 is 1 h
-	Scores Scores        // finding: risk scores by severity
+	Scores Scores        // finding, risk: risk scores by severity
 
-	States       []string // the outcomes that are told as events; empty: all
+	ReviewShare float64 // risk: the part of the score that what waits for a person adds
+
+	States       []string // the outcomes that are told as events, empty: all; or that add risk, empty: escalated
 	URL          string   // hec: the server; webhook: the address; scs: a host in place of the service's own
 	Key          string   // where the token or secret is: env:NAME, file:PATH or password:REALM/NAME
 	Tenant       string   // scs

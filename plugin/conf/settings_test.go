@@ -73,7 +73,13 @@ func TestSettingsRefuseBadValues(t *testing.T) {
 		"agent:network.weight=inf":                `is not a number from 0 to 100`,
 		"agent:netwerk.weight=1":                  `unknown name "netwerk" (did you mean "network"?)`,
 		"sink:x.path=y":                           `[sink:x] type: missing`,
-		"sink:x.type=hek":                         `"hek" is not one of [notable notable_update finding file hec receivers stream webhook scs]`,
+		"sink:x.type=hek":                         `"hek" is not one of [notable notable_update finding file hec receivers stream webhook scs responses risk]`,
+		"sink:x.es=9":                             `"9" is not one of [auto 7 8]`,
+		"sink:x.app=../x":                         `"../x" is not the name of an app`,
+		"sink:x.app=a, b":                         `"a, b" is more than one app`,
+		"sink:x.scores=high":                      `"high" is not a severity and a score from 0 to 100`,
+		"sink:x.scores=high:101":                  `"high:101" is not a severity and a score`,
+		"sink:x.scores=urgent:1":                  `"urgent"`,
 		"gate.rnu=shadow":                         `[gate] rnu: unknown key (did you mean "run"?)`,
 		"gate.frobnicate=1":                       `unknown key (known: canary, deadline,`,
 		"gaet.run=shadow":                         `[gaet]: unknown stanza (did you mean "gate"?)`,
@@ -170,7 +176,7 @@ func TestSinksKeepTheirOrder(t *testing.T) {
 		}
 		names = append(names, sink.Name)
 	}
-	if diff := cmp.Diff([]string{"notable", "-update", "-finding", "events", "copy"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"notable", "-update", "-finding", "-risk", "responses", "events", "copy"}, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

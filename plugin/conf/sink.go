@@ -41,6 +41,7 @@ func (s *Sink) keys() []key {
 		{name: "within", set: duration(&s.Within, second, day)},
 		{name: "scores", set: scores(&s.Scores)},
 		{name: "states", set: states(&s.States)},
+		{name: "review_share", set: share(&s.ReviewShare)},
 		{name: "url", set: anyText(&s.URL)},
 		{name: "key", set: keyPlace(&s.Key)},
 		{name: "tenant", set: anyText(&s.Tenant)},
@@ -55,7 +56,8 @@ func (s *Sink) keys() []key {
 	for i := range keys {
 		keys[i].optional = true
 	}
-	return append(keys, key{name: "type", set: oneOf(&s.Type, append([]SinkType{SinkNotable, SinkUpdate, SinkFinding}, eventSinks...)...)})
+	return append(keys, key{name: "type", set: oneOf(&s.Type, slices.Concat(
+		[]SinkType{SinkNotable, SinkUpdate, SinkFinding}, eventSinks, []SinkType{SinkResponses, SinkRisk})...)})
 }
 
 // states takes names of outcomes.
@@ -116,7 +118,8 @@ func (s *Sink) fill() {
 
 // sinkKeys says which types a key is for. Keys that are not here are for every type.
 var sinkKeys = map[string][]SinkType{
-	"states":        eventSinks,
+	"states":        append(slices.Clip(eventSinks), SinkRisk),
+	"review_share":  {SinkRisk},
 	"url":           {SinkHEC, SinkWebhook, SinkSCS},
 	"key":           {SinkHEC, SinkWebhook, SinkSCS},
 	"tenant":        {SinkSCS},
@@ -130,7 +133,7 @@ var sinkKeys = map[string][]SinkType{
 // Check holds the keys of a sink against each other, and names the one that is wrong.
 func (s *Sink) Check() (key string, err error) {
 	set := map[string]bool{
-		"states": len(s.States) > 0, "url": s.URL != "", "key": s.Key != "", "tenant": s.Tenant != "", "client_id": s.ClientID != "",
+		"states": len(s.States) > 0, "review_share": s.ReviewShare != 0, "url": s.URL != "", "key": s.Key != "", "tenant": s.Tenant != "", "client_id": s.ClientID != "",
 		"verify": s.Verify != VerifyNone, "ca_file": s.CAFile != "", "proxy": s.Proxy != "", "allow_private": s.AllowPrivate,
 	}
 	for _, name := range sortedKeys(sinkKeys) {
@@ -139,6 +142,8 @@ func (s *Sink) Check() (key string, err error) {
 		}
 	}
 	switch {
+	case s.Type == SinkRisk && slices.ContainsFunc(s.States, addsNoRisk):
+		return "states", errors.New("only escalated and in_review add risk: what is closed, left or queued never does")
 	case s.Verify == VerifyAck && s.Type != SinkHEC:
 		return "verify", errors.New("ack is for type = hec: only there does Splunk acknowledge")
 	case s.URL == "" && (s.Type == SinkHEC || s.Type == SinkWebhook):
@@ -153,6 +158,10 @@ func (s *Sink) Check() (key string, err error) {
 		return "url", s.checkURL()
 	}
 	return "", nil
+}
+
+func addsNoRisk(state string) bool {
+	return state != string(winnow.StateEscalated) && state != string(winnow.StateInReview)
 }
 
 // checkURL takes https everywhere and http to this very machine. The address is in no error: that of

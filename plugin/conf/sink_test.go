@@ -75,6 +75,8 @@ func TestSinksAreChecked(t *testing.T) {
 		"verify: is not for type = webhook":    {hook, url, key, "verify=search"},
 		"allow_private: is not for type = hec": {hec, url, key, "allow_private=1"},
 		"states: is not for type = notable":    {"type=notable", "states=closed"},
+		"only escalated and in_review add":     {"type=risk", "states=escalated, closed"},
+		"review_share: is not for type = file": {"type=file", "review_share=50%"},
 		`unknown outcome "escalate"`:           {hec, url, key, "states=escalate"},
 		"verify_within: 5s is not from 1m":     {hec, url, key, "verify_within=5s"},
 	} {

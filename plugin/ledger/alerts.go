@@ -20,6 +20,7 @@ type storedAlert struct {
 	Time     int64         `json:"time"`
 	Fields   winnow.Fields `json:"fields"`
 	Warnings []string      `json:"warnings,omitempty"`
+	Job      winnow.Job    `json:"job,omitzero"` // absent in alerts of older versions
 }
 
 // Entry is what is kept of one alert beside its record.
@@ -81,7 +82,7 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 	a := &e.Alert
 	body, err := json.Marshal(storedAlert{
 		App: a.App, Owner: a.Owner, URI: a.URI, Adhoc: a.Adhoc,
-		Time: micro(a.Time), Fields: a.Fields, Warnings: a.Warnings,
+		Time: micro(a.Time), Fields: a.Fields, Warnings: a.Warnings, Job: a.Job,
 	})
 	if err != nil {
 		return fmt.Errorf("ledger: encode alert %s: %w", a.ID, err)
@@ -179,7 +180,7 @@ func (t *Tx) Alert(id string) (Entry, error) {
 	}
 	copy(e.Key[:], key)
 	a.App, a.Owner, a.URI, a.Adhoc = s.App, s.Owner, s.URI, s.Adhoc
-	a.Fields, a.Warnings = s.Fields, s.Warnings
+	a.Fields, a.Warnings, a.Job = s.Fields, s.Warnings, s.Job
 	a.Time, a.Received = timeOf(s.Time), timeOf(received)
 	return e, nil
 }

@@ -18,6 +18,9 @@ const (
 	DeliverNotable DeliveryKind = "notable" // place owner: write the notable event of an alert that survives
 	DeliverUpdate  DeliveryKind = "update"  // place beside: bring the verdict into the notable that ES wrote
 	DeliverEvent   DeliveryKind = "event"   // winnow's own event about the outcome
+
+	DeliverResponse DeliveryKind = "response" // tell Splunk's Common Action Model what came of the alert action
+	DeliverRisk     DeliveryKind = "risk"     // add risk to the users and systems of an alert
 )
 
 // KeptError is a sink's answer to an update that it only commented on, because a person had the
@@ -64,4 +67,7 @@ type Delivery struct {
 	// Late says why the alert is not triaged yet, when that is what has to be told: there is no outcome.
 	// "" for an outcome.
 	Late winnow.Reason
+
+	// Jobs are the runs of the alert action that DeliverResponse answers; the zero Job is the one of the alert's key.
+	Jobs []winnow.Job `json:",omitempty"`
 }

@@ -168,6 +168,9 @@ func (t *Tx) SetMeta(name, value string) error {
 	return t.exec("INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)", name, value)
 }
 
+// DropMeta forgets a named value.
+func (t *Tx) DropMeta(name string) error { return t.exec("DELETE FROM meta WHERE name = ?", name) }
+
 // Meta returns a named value, "" when there is none.
 func (t *Tx) Meta(name string) (value string, err error) {
 	_, err = t.get("SELECT value FROM meta WHERE name = ?", []any{name}, &value)

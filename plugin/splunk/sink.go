@@ -32,6 +32,8 @@ var (
 	_ Sink = (*NotableSink)(nil)
 	_ Sink = (*FileSink)(nil)
 	_ Sink = (*FindingSink)(nil)
+	_ Sink = (*ResponseSink)(nil)
+	_ Sink = (*RiskSink)(nil)
 
 	_ BatchSink = (*HECSink)(nil)
 	_ BatchSink = (*ReceiversSink)(nil)

@@ -89,6 +89,18 @@ func TestFindingSaysWhatItMust(t *testing.T) {
 	}
 }
 
+// What is not triaged in time is a finding that says so.
+func TestLateFinding(t *testing.T) {
+	o := newOwner(t, splunktest.Options{})
+	d := findingDelivery("0")
+	d.Late = winnow.ReasonNoModel
+	deliver(t, o.sink, d)
+	n := o.Notables()[0]
+	if n.Fields["winnow_status"][0] != "not triaged" || n.Fields["winnow_reason"][0] != string(winnow.ReasonNoModel) || n.Fields["winnow_state"] != nil {
+		t.Errorf("fields are %v", n.Fields)
+	}
+}
+
 // No field of an alert becomes one of Enterprise Security's or winnow's, and no text is without bounds.
 func TestHostileFinding(t *testing.T) {
 	o := newOwner(t, splunktest.Options{})

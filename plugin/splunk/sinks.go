@@ -63,6 +63,23 @@ func openSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 			return unreachable{name: c.Name, err: opts.NoClient}, nil
 		}
 		return NewFindingSink(c.Name, opts.Client, opts.finding(c), opts.Now)
+	case conf.SinkRisk:
+		path, err := opts.locate(c)
+		if err != nil {
+			return unreachable{name: c.Name, err: err}, nil //nolint:nilerr // said at every delivery
+		}
+		return NewRiskSink(c.Name, NotableOptions{
+			Spool: path, Index: c.Index, Host: opts.Host, Intents: filepath.Join(opts.State, "sent", c.Name),
+		}, c.Scores, c.ReviewShare, opts.Now)
+	case conf.SinkResponses:
+		if opts.SplunkHome == "" && strings.HasPrefix(c.Path, splunkHome) {
+			return nowhere{c.Name}, nil
+		}
+		path, err := opts.locate(c)
+		if err != nil {
+			return nil, err
+		}
+		return NewResponseSink(c.Name, path, opts.Host, opts.Now), nil
 	case conf.SinkNotable:
 		path, err := opts.locate(c)
 		if err != nil {
@@ -103,6 +120,9 @@ func (o SinkOptions) finding(c conf.Sink) FindingOptions {
 	}
 }
 
+// splunkHome in front of a path stands for Splunk's folder.
+const splunkHome = "$SPLUNK_HOME"
+
 // openServerSink opens a sink that sends to a server other than splunkd.
 func openServerSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 	server := ServerOptions{
@@ -140,11 +160,10 @@ func (o SinkOptions) locate(c conf.Sink) (string, error) {
 // place reads a path: $SPLUNK_HOME in front stands for Splunk's folder, and a relative path is below
 // winnow's state.
 func (o SinkOptions) place(sink, key, path string) (string, error) {
-	const home = "$SPLUNK_HOME"
-	rest, inSplunk := strings.CutPrefix(path, home)
+	rest, inSplunk := strings.CutPrefix(path, splunkHome)
 	switch {
 	case inSplunk && o.SplunkHome == "":
-		return "", fmt.Errorf("sink %q: %s is not set, but %s in [sink:%s] of winnow.conf begins with it", sink, home, key, sink)
+		return "", fmt.Errorf("sink %q: %s is not set, but %s in [sink:%s] of winnow.conf begins with it", sink, splunkHome, key, sink)
 	case inSplunk:
 		return filepath.Join(o.SplunkHome, rest), nil
 	case filepath.IsAbs(path):

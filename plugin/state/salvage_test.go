@@ -46,7 +46,7 @@ func TestSalvageKeepsWhatIsRight(t *testing.T) {
 			if got := d.Settings.Search("Odd").Severity; got != c.severity {
 				t.Errorf("severity of the search is %s, want %s", got, c.severity)
 			}
-			if len(d.EscalatePaths()) == 0 || d.Fields == nil || len(d.Content) != 0 || len(d.Settings.Sinks) != 4 {
+			if len(d.EscalatePaths()) == 0 || d.Fields == nil || len(d.Content) != 0 || len(d.Settings.Sinks) != 6 {
 				t.Errorf("deployment is %+v", d)
 			}
 		})

@@ -50,7 +50,7 @@ func (e *Engine) Admit(t *ledger.Tx, row Row) (Admitted, error) {
 		return Admitted{}, err
 	}
 	if a.Adhoc && own != "" {
-		return e.again(t, own)
+		return e.again(t, own, a.Job)
 	}
 	if found.Clashes > 0 && !row.Rebuilt {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%d other rows claim sid %q rid %q with other content", found.Clashes, a.Key.SID, a.Key.RID))
@@ -70,14 +70,17 @@ func (e *Engine) duplicate(t *ledger.Tx, row *Row, id string) (Admitted, error) 
 		}
 	}
 	if row.Alert.Adhoc {
-		return e.again(t, id)
+		return e.again(t, id, row.Alert.Job)
 	}
 	return Admitted{ID: id, Duplicate: true}, nil
 }
 
 // again handles a person's request to triage an alert that the ledger has. Only the same row, or
 // winnow's own event about it, refers to one: sid and rid in a row are text that anybody can write.
-func (e *Engine) again(t *ledger.Tx, id string) (Admitted, error) {
+func (e *Engine) again(t *ledger.Tx, id string, job winnow.Job) (Admitted, error) {
+	if err := e.asked(t, id, job); err != nil {
+		return Admitted{}, err
+	}
 	return Admitted{ID: id, Queued: true}, e.Requeue(t, id, winnow.ReasonAdhoc, "a person asked for it")
 }
 

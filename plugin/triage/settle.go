@@ -74,6 +74,12 @@ func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, 
 func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq int64) error {
 	written := false
 	for _, sink := range e.Sinks {
+		if sink.Type == conf.SinkResponses {
+			if err := e.respond(t, sink, entry, rec, seq); err != nil {
+				return err
+			}
+			continue
+		}
 		kind, commentOnly := e.tell(sink, entry, rec)
 		if kind == "" {
 			continue
@@ -111,6 +117,9 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 	}
 	if isFinding(rec.Proposal) && rec.Outcome.Run != winnow.RunEnforce {
 		return "", false // the review queue has it
+	}
+	if sink.Type == conf.SinkRisk {
+		return risk(sink, rec), false
 	}
 	stands := e.stands(entry, rec)
 	switch {

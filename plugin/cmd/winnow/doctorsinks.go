@@ -33,6 +33,10 @@ func (x *diagnosis) sinks(ctx context.Context) {
 
 func (x *diagnosis) sink(ctx context.Context, check string, c conf.Sink, s splunk.Sink) {
 	asked, ok := s.(splunk.Checker)
+	if c.Type == conf.SinkResponses && x.d.SplunkHome == "" {
+		x.ok(check, "%s: outside Splunk there is nobody to tell", c.Type)
+		return
+	}
 	if !ok {
 		x.ok(check, "%s%s", c.Type, sinkPlace(c))
 		return
