@@ -163,6 +163,8 @@ func (r *Reconcile) keys() []key {
 func (r *Retention) keys() []key {
 	return []key{
 		{name: "records", set: duration(&r.Records, day, 100*365*day)},
+		{name: "dropped", set: duration(&r.Dropped, day, 100*365*day)},
+		{name: "size", set: size(&r.Size)},
 		{name: "quarantine", set: duration(&r.Quarantine, day, 100*365*day)},
 		{name: "audit", set: duration(&r.Audit, day, 100*365*day)},
 	}

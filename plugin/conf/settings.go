@@ -248,6 +248,8 @@ type Reconcile struct {
 // Retention is [retention]: how long settled things are kept.
 type Retention struct {
 	Records    time.Duration // settled alerts in the ledger
+	Dropped    time.Duration // fields of alerts that a rule closed
+	Size       int64         // of the ledger, in bytes; 0: any
 	Quarantine time.Duration // damaged spool records
 	Audit      time.Duration // entries of the audit chain
 }

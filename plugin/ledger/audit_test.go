@@ -111,7 +111,7 @@ func TestEveryKindIsAudited(t *testing.T) {
 		{audit.KindRetention, func(tx *Tx) error {
 			three := sample(3)
 			err := tx.Add(three, recordOf(three, winnow.StateClosed))
-			_, pruneErr := tx.Prune(noon.Add(time.Hour), noon, noon.Add(2*time.Hour))
+			_, pruneErr := tx.Prune(Keep{Records: noon.Add(time.Hour), Facts: noon, Now: noon.Add(2 * time.Hour)}, 10)
 			return errors.Join(err, pruneErr)
 		}, `"alerts":1`},
 		{audit.KindAccepted, func(tx *Tx) error { return tx.AcceptAudit(1, "ann", "known") }, `"reason":"known"`},

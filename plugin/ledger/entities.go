@@ -102,7 +102,13 @@ func (t *Tx) EntityAlerts(e winnow.Evidence, self string, at time.Time, limit in
 	})
 }
 
-// pruneEntities forgets what is too old to be asked for.
-func (t *Tx) pruneEntities(now time.Time) error {
-	return t.exec("DELETE FROM entities WHERE received < ?", micro(now.Add(-EntityAge)))
+// pruneEntities forgets what is too old to be asked for. It reports whether there is more.
+func (t *Tx) pruneEntities(now time.Time, limit int) (more bool, err error) {
+	err = t.exec("DELETE FROM entities WHERE (entity, received, id) IN (SELECT entity, received, id FROM entities WHERE received < ? ORDER BY received LIMIT ?)",
+		micro(now.Add(-EntityAge)), limit)
+	if err != nil {
+		return false, err
+	}
+	var one int
+	return t.get("SELECT 1 FROM entities WHERE received < ? LIMIT 1", []any{micro(now.Add(-EntityAge))}, &one)
 }

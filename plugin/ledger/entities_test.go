@@ -54,7 +54,7 @@ func TestEntityAlerts(t *testing.T) {
 		}
 	}
 	update(t, l, func(tx *Tx) error {
-		_, err := tx.Prune(noon.AddDate(-1, 0, 0), noon, noon.Add(EntityAge).Add(time.Minute))
+		_, err := tx.Prune(Keep{Records: noon.AddDate(-1, 0, 0), Facts: noon, Now: noon.Add(EntityAge).Add(time.Minute)}, 100)
 		return err
 	})
 	if got := pastOf(t, l, "src", "10.8.0.4", "", noon.Add(2*time.Hour), 9); !cmp.Equal(got, []string{"4"}) {

@@ -42,6 +42,12 @@ func (l *Ledger) migrate(ctx context.Context) error {
 
 // step brings a file of version v to the next one.
 func (t *Tx) step(v int) error {
+	if skip, err := t.mendNinth(v); err != nil {
+		return err
+	} else if skip {
+		_, err := t.l.conn.ExecContext(t.ctx, fmt.Sprintf("PRAGMA user_version = %d", v+1))
+		return err
+	}
 	_, err := t.l.conn.ExecContext(t.ctx, fmt.Sprintf("%s; PRAGMA user_version = %d", migrations[v], v+1))
 	return err
 }
@@ -59,4 +65,22 @@ func (t *Tx) mendFirst() error {
 UPDATE verdicts SET gen = zeroblob(32) WHERE CASE WHEN json_valid(CAST(entry AS TEXT))
  THEN json_extract(CAST(entry AS TEXT), '$.Source') = 'person' ELSE 0 END`)
 	return err
+}
+
+// mendNinth brings files of the other ninth version to the same end: for a while that version was what the
+// eleventh is now. It reports whether a step is done already.
+func (t *Tx) mendNinth(v int) (done bool, err error) {
+	const disposition, rebuilt = 8, 10 // the steps, from 0
+	var name string
+	switch v {
+	case disposition + 1:
+		known, err := t.get("SELECT name FROM pragma_table_info('alerts') WHERE name = 'disposition'", nil, &name)
+		if err == nil && !known {
+			_, err = t.l.conn.ExecContext(t.ctx, migrations[disposition])
+		}
+		return false, err
+	case rebuilt:
+		return t.get("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'rebuilt'", nil, &name)
+	}
+	return false, nil
 }

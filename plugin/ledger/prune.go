@@ -1,58 +1,132 @@
 package ledger
 
-import "time"
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
 
-// Prune removes alerts that were received before a time and need nobody any more, with their
-// history, reviews and deliveries; of what a rule dropped the number stays; precedents older than facts; and verdicts that have expired by
-// now. Alerts that are queued, in review, or have deliveries waiting stay. It returns how many
-// alerts were removed.
-func (t *Tx) Prune(records, facts, now time.Time) (int, error) {
-	const old = `SELECT id FROM alerts WHERE received < ? AND state NOT IN ('queued', 'in_review')
- AND id NOT IN (SELECT id FROM outbox WHERE done = 0)`
-	ids, err := t.ids(old, micro(records))
+	"github.com/winnow-soc/winnow"
+)
+
+// Keep says from when on things stay.
+type Keep struct {
+	Records time.Time // settled alerts that were received before go
+	Fields  time.Time // what rules closed and was received before stays without its fields
+	Facts   time.Time // precedents from before go
+	Now     time.Time
+}
+
+// Pruned says what was removed.
+type Pruned struct {
+	Alerts int
+	Bare   int  // alerts that lost their fields
+	More   bool // there is more to remove
+}
+
+// Prune removes what is past retention and what nobody needs any more, up to limit alerts at once: alerts
+// with their history, reviews and deliveries; of what a rule dropped the number stays; precedents older than
+// facts; and verdicts that have expired. Alerts that are queued, in review, or have deliveries waiting stay.
+func (t *Tx) Prune(k Keep, limit int) (p Pruned, err error) {
+	ids, err := t.ids(`SELECT id FROM alerts WHERE received < ? AND state NOT IN ('queued', 'in_review')
+ AND id NOT IN (SELECT id FROM outbox WHERE done = 0) ORDER BY received LIMIT ?`, micro(k.Records), limit)
+	if err != nil {
+		return p, err
+	}
+	if err := t.noteRemoved(ids, k.Now); err != nil {
+		return p, err
+	}
+	for _, id := range ids {
+		if err := t.remove(id); err != nil {
+			return p, err
+		}
+	}
+	if p.Bare, err = t.bare(k.Fields, limit); err != nil {
+		return p, err
+	}
+	for query, before := range map[string]time.Time{
+		"DELETE FROM outbox WHERE id = '' AND done > 0 AND done < ?": k.Records,
+		"DELETE FROM precedents WHERE at < ?":                        k.Facts,
+		"DELETE FROM imports WHERE at < ?":                           k.Records,
+		"DELETE FROM verdicts WHERE expires < ?":                     k.Now.Add(-verdictGrace),
+	} {
+		if err := t.exec(query, micro(before)); err != nil {
+			return p, err
+		}
+	}
+	if err := t.pruneReconciled(k.Records); err != nil {
+		return p, err
+	}
+	entities, err := t.pruneEntities(k.Now, limit*maxEntities)
+	p.Alerts = len(ids)
+	p.More = len(ids) == limit || p.Bare == limit || entities
+	return p, err
+}
+
+// noteRemoved tells the audit chain which alerts go: the oldest first.
+func (t *Tx) noteRemoved(ids []string, now time.Time) error {
+	var newest int64
+	if len(ids) > 0 {
+		if _, err := t.get("SELECT received FROM alerts WHERE id = ?", []any{ids[len(ids)-1]}, &newest); err != nil {
+			return err
+		}
+	}
+	return t.notePruned(len(ids), newest, now)
+}
+
+// remove takes an alert out of every table.
+func (t *Tx) remove(id string) error {
+	if err := t.rememberDrop(id); err != nil {
+		return err
+	}
+	if err := t.leaveCounts(id); err != nil {
+		return err
+	}
+	for _, query := range []string{
+		"DELETE FROM history WHERE id = ?", "DELETE FROM reviews WHERE id = ?", "DELETE FROM outbox WHERE id = ?",
+		"DELETE FROM cases WHERE id = ?", "DELETE FROM calls WHERE alert = ?", "DELETE FROM answers WHERE id = ?",
+		"DELETE FROM recalled WHERE id = ?", "DELETE FROM alerts WHERE id = ?",
+	} {
+		if err := t.exec(query, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bare takes the fields from alerts that a rule closed: their records stay, and they cannot be triaged
+// again.
+func (t *Tx) bare(before time.Time, limit int) (n int, err error) {
+	ids, err := t.ids(`SELECT id FROM alerts WHERE bare = 0 AND source = 'rule' AND state = 'closed' AND received < ?
+ AND id NOT IN (SELECT id FROM outbox WHERE done = 0) ORDER BY received LIMIT ?`, micro(before), limit)
 	if err != nil {
 		return 0, err
 	}
-	var newest int64
-	if _, err := t.get("SELECT coalesce(max(received), 0) FROM alerts WHERE id IN ("+old+")", []any{micro(records)}, &newest); err != nil {
-		return 0, err
-	}
-	if err := t.notePruned(len(ids), newest, now); err != nil {
-		return 0, err
-	}
-	if err := t.exec("DELETE FROM outbox WHERE id = '' AND done > 0 AND done < ?", micro(records)); err != nil {
-		return 0, err
-	}
 	for _, id := range ids {
-		if err := t.rememberDrop(id); err != nil {
-			return 0, err
+		e, err := t.Alert(id)
+		var body []byte
+		if err == nil {
+			a := &e.Alert
+			body, err = json.Marshal(storedAlert{App: a.App, Owner: a.Owner, URI: a.URI, Adhoc: a.Adhoc, Time: micro(a.Time), Fields: winnow.Fields{}, Warnings: a.Warnings})
 		}
-		if err := t.leaveCounts(id); err != nil {
-			return 0, err
+		if err != nil {
+			body = []byte("{}") // one that cannot be read loses what cannot be read
 		}
-		for _, query := range []string{
-			"DELETE FROM history WHERE id = ?", "DELETE FROM reviews WHERE id = ?", "DELETE FROM outbox WHERE id = ?",
-			"DELETE FROM cases WHERE id = ?", "DELETE FROM calls WHERE alert = ?", "DELETE FROM answers WHERE id = ?", "DELETE FROM recalled WHERE id = ?", "DELETE FROM alerts WHERE id = ?",
-		} {
-			if err := t.exec(query, id); err != nil {
-				return 0, err
-			}
+		if err := t.exec("UPDATE alerts SET alert = ?, bare = 1 WHERE id = ?", body, id); err != nil {
+			return n, err
 		}
+		err = t.exec("INSERT INTO bared (rule, ruleset, day, alerts) "+dropOf+" ON CONFLICT (rule, ruleset, day) DO UPDATE SET alerts = alerts + 1", microDay, id)
+		if err != nil {
+			return n, err
+		}
+		n++
 	}
-	if err := t.exec("DELETE FROM precedents WHERE at < ?", micro(facts)); err != nil {
-		return 0, err
-	}
-	if err := t.pruneEntities(now); err != nil {
-		return 0, err
-	}
-	if err := t.exec("DELETE FROM imports WHERE at < ?", micro(records)); err != nil {
-		return 0, err
-	}
-	if err := t.pruneReconciled(records); err != nil {
-		return 0, err
-	}
-	return len(ids), t.exec("DELETE FROM verdicts WHERE expires < ?", micro(now.Add(-verdictGrace)))
+	return n, nil
 }
+
+// dropOf is the row that counts a drop.
+const dropOf = `SELECT rule, coalesce(json_extract(record, '$.proposal.ruleset'), ''), received - received % ?, 1 FROM alerts
+ WHERE id = ? AND source = 'rule' AND state = 'closed'`
 
 // verdictGrace is how long a verdict stays after it has expired: an alert received while it was
 // valid may still be on its way through the queue.
@@ -61,10 +135,12 @@ const verdictGrace = 24 * time.Hour
 // rememberDrop counts an alert that a rule closed, before it is removed: what can no longer be
 // recalled must at least be known.
 func (t *Tx) rememberDrop(id string) error {
-	return t.exec(`INSERT INTO dropped (rule, ruleset, day, alerts)
- SELECT rule, coalesce(json_extract(record, '$.proposal.ruleset'), ''), received - received % ?, 1 FROM alerts
- WHERE id = ? AND source = 'rule' AND state = 'closed'
- ON CONFLICT (rule, ruleset, day) DO UPDATE SET alerts = alerts + 1`, microDay, id)
+	err := t.exec("INSERT INTO dropped (rule, ruleset, day, alerts) "+dropOf+" ON CONFLICT (rule, ruleset, day) DO UPDATE SET alerts = alerts + 1", microDay, id)
+	if err != nil {
+		return err
+	}
+	return t.exec(`UPDATE bared SET alerts = max(alerts - 1, 0) WHERE (rule, ruleset, day) IN (SELECT rule, coalesce(json_extract(record, '$.proposal.ruleset'), ''),
+ received - received % ? FROM alerts WHERE id = ? AND bare = 1)`, microDay, id)
 }
 
 // microDay is a day in the file's unit.
@@ -76,4 +152,35 @@ func (t *Tx) leaveCounts(id string) error {
 		return err
 	}
 	return t.eachCallGroup("alert = ?", []any{id}, func(g callGroup, a callAmount) { t.countedCall(g, a.times(-1)) })
+}
+
+// Size returns how many bytes of the file are in use, and how many are free within it.
+func (l *Ledger) Size(ctx context.Context) (used, free int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var pages, unused, size int64
+	err = l.conn.QueryRowContext(ctx, "SELECT (SELECT page_count FROM pragma_page_count), (SELECT freelist_count FROM pragma_freelist_count), (SELECT page_size FROM pragma_page_size)").
+		Scan(&pages, &unused, &size)
+	if err != nil {
+		return 0, 0, fmt.Errorf("ledger: size: %w", err)
+	}
+	return (pages - unused) * size, unused * size, nil
+}
+
+// Shrink gives up to that many free pages back to the file system, where the file can: one that was made before
+// schema version 9 uses them again instead.
+func (l *Ledger) Shrink(ctx context.Context, pages int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, err := l.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", pages)); err != nil {
+		return fmt.Errorf("ledger: give pages back: %w", err)
+	}
+	return nil
+}
+
+// Newest returns when the newest alert was received, the zero time when there is none.
+func (t *Tx) Newest() (time.Time, error) {
+	var at int64
+	_, err := t.get("SELECT coalesce(max(received), 0) FROM alerts", nil, &at)
+	return timeOf(at), err
 }

@@ -33,8 +33,11 @@ func TestPruneKeepsWhatSomebodyStillNeeds(t *testing.T) {
 			tx.PutCase(sample(1).Alert.ID, old, []byte("{}")), tx.MarkImported("old", 1, old), tx.MarkImported("new", 1, noon))
 	})
 	var n int
-	update(t, l, func(tx *Tx) (err error) {
-		n, err = tx.Prune(limit, limit, noon)
+	update(t, l, func(tx *Tx) error {
+		p, err := tx.Prune(Keep{Records: limit, Facts: limit, Now: noon}, 3)
+		if n = p.Alerts; !p.More {
+			t.Error("nobody is told that there may be more")
+		}
 		return err
 	})
 	view(t, l, func(tx *Tx) error {
@@ -78,7 +81,10 @@ func TestPruneForgetsOldFactsAndVerdicts(t *testing.T) {
 			tx.PutVerdict(cache.Key{2}, entryFor("grace", noon.Add(-day+time.Second)), cache.Generation{}),
 			tx.PutVerdict(cache.Key{3}, entryFor("valid", noon.Add(time.Second)), cache.Generation{}))
 	})
-	update(t, l, func(tx *Tx) error { _, err := tx.Prune(noon, noon.Add(-90*day), noon); return err })
+	update(t, l, func(tx *Tx) error {
+		_, err := tx.Prune(Keep{Records: noon, Facts: noon.Add(-90 * day), Now: noon}, 9)
+		return err
+	})
 	var facts []string
 	view(t, l, func(tx *Tx) error {
 		return tx.Precedents(func(_, entities, _ string, _ time.Time) { facts = append(facts, entities) })
@@ -112,5 +118,91 @@ func TestFirstOpenIsTheOldestOfAGroup(t *testing.T) {
 func TestKeptErrorNamesWhoHasIt(t *testing.T) {
 	if got, want := (&KeptError{By: "ann"}).Error(), "ann has this notable event: nothing was changed"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestDropsLoseTheirFieldsFirst: the record stays, what it says is counted as before, and it is no drop that
+// can be recalled.
+func TestDropsLoseTheirFieldsFirst(t *testing.T) {
+	l := openNew(t)
+	for i, rule := range []string{"a", "a", "", "a"} {
+		e := sample(i)
+		e.Alert.Received = noon.AddDate(0, 0, -40+i*20) // the last is as new as can be
+		r := recordOf(e, winnow.StateClosed)
+		if rule != "" {
+			r.Proposal = winnow.Proposal{Kind: winnow.ProposeDrop, Reason: winnow.ReasonRule, Rule: rule, RuleSet: "sha256:1"}
+			r.Verdict.Source = winnow.SourceRule
+		}
+		update(t, l, func(tx *Tx) error { return tx.Add(e, r) })
+	}
+	var p Pruned
+	update(t, l, func(tx *Tx) (err error) {
+		p, err = tx.Prune(Keep{Records: noon.AddDate(-1, 0, 0), Fields: noon.AddDate(0, 0, -10), Now: noon}, 100)
+		return err
+	})
+	if p != (Pruned{Bare: 2}) {
+		t.Errorf("pruned %+v", p)
+	}
+	checkRollups(t, l)
+	gone := func() (n int) {
+		view(t, l, func(tx *Tx) error { return tx.Gone(time.Time{}, func(_, _ string, k int) { n += k }) })
+		return n
+	}
+	view(t, l, func(tx *Tx) error {
+		e, err := tx.Alert(sample(0).Alert.ID)
+		if len(e.Alert.Fields) > 0 || e.Alert.App != "corp" || !e.Alert.Time.Equal(noon) {
+			t.Errorf("kept: %+v", e.Alert)
+		}
+		other, oerr := tx.Alert(sample(2).Alert.ID)
+		if len(other.Alert.Fields) == 0 {
+			t.Error("an alert that no rule closed lost its fields")
+		}
+		drops, derr := tx.Drops("a", "", time.Time{}, 9)
+		if len(drops) != 1 || drops[0].ID != sample(3).Alert.ID {
+			t.Errorf("drops to recall: %v", drops)
+		}
+		counts, cerr := tx.RuleCounts()
+		if counts["a"].Drops != 3 || counts["a"].Gone != 0 {
+			t.Errorf("counts %+v", counts["a"])
+		}
+		return errors.Join(err, oerr, derr, cerr)
+	})
+	if n := gone(); n != 2 {
+		t.Errorf("%d drops are past recall, want 2", n)
+	}
+	update(t, l, func(tx *Tx) error {
+		_, err := tx.Prune(Keep{Records: noon.AddDate(0, 0, -10), Now: noon}, 100)
+		return err
+	})
+	if n := gone(); n != 2 {
+		t.Errorf("%d drops are past recall once their records are gone too, want 2", n)
+	}
+}
+
+// TestPagesAreGivenBack: what is removed makes the file smaller.
+func TestPagesAreGivenBack(t *testing.T) {
+	l := openNew(t)
+	for i := range 40 {
+		e := sample(i)
+		e.Alert.Fields["text"] = []string{string(make([]byte, 9000))}
+		add(t, l, e, winnow.StateClosed)
+	}
+	before, _, err := l.Size(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, l, func(tx *Tx) error {
+		_, err := tx.Prune(Keep{Records: noon.AddDate(1, 0, 0), Now: noon}, 100)
+		return err
+	})
+	used, free, err := l.Size(t.Context())
+	if err != nil || used >= before || free == 0 {
+		t.Fatalf("%d bytes used of %d, %d free (%v)", used, before, free, err)
+	}
+	if err := l.Shrink(t.Context(), 1_000_000); err != nil {
+		t.Fatal(err)
+	}
+	if _, left, err := l.Size(t.Context()); err != nil || left >= free {
+		t.Errorf("%d bytes are free, were %d (%v)", left, free, err)
 	}
 }

@@ -74,11 +74,11 @@ func (t *Tx) AddRecalled(id string, n int64) error {
 // Drop is an alert that a rule has closed.
 type Drop struct{ ID, Rule, RuleSet string }
 
-// Drops returns up to limit alerts that are closed by a rule, from the one after an ID on, received
+// Drops returns up to limit alerts that are closed by a rule and have their fields, from the one after an ID on, received
 // at or after a time. rule "" is every rule.
 func (t *Tx) Drops(rule, after string, since time.Time, limit int) (out []Drop, err error) {
 	const where = `SELECT id, rule, coalesce(json_extract(record, '$.proposal.ruleset'), '') FROM alerts WHERE source = 'rule' AND state = 'closed'
- AND id > ? AND received >= ?`
+ AND bare = 0 AND id > ? AND received >= ?`
 	query, args := where+" ORDER BY id LIMIT ?", []any{after, micro(since), limit}
 	if rule != "" {
 		query, args = where+" AND rule = ? ORDER BY id LIMIT ?", []any{after, micro(since), rule, limit}
@@ -92,9 +92,10 @@ func (t *Tx) Drops(rule, after string, since time.Time, limit int) (out []Drop, 
 	return out, err
 }
 
-// Gone calls f with the number of drops past retention, by rule and rule set, of days that end after a time.
+// Gone calls f with the number of drops past retention, or kept without their fields, by rule and rule set, of days that end after a time.
 func (t *Tx) Gone(since time.Time, f func(rule, ruleset string, n int)) error {
-	return t.each("SELECT rule, ruleset, sum(alerts) FROM dropped WHERE day > ? GROUP BY rule, ruleset", []any{micro(since) - microDay},
+	return t.each(`SELECT rule, ruleset, sum(alerts) FROM (SELECT * FROM dropped UNION ALL SELECT * FROM bared WHERE alerts > 0)
+ WHERE day > ? GROUP BY rule, ruleset`, []any{micro(since) - microDay},
 		func(scan func(...any) error) error {
 			var rule, ruleset string
 			var n int

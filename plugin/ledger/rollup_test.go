@@ -108,7 +108,9 @@ func TestRollupsAreWhatAScanSays(t *testing.T) {
 func randomChanges(rt *rapid.T, tx *Tx) error {
 	for range rapid.IntRange(1, 4).Draw(rt, "changes") {
 		if rapid.IntRange(0, 9).Draw(rt, "prunes") == 0 {
-			if _, err := tx.Prune(noon.AddDate(0, 0, rapid.IntRange(-3, 1).Draw(rt, "before")), noon, noon); err != nil {
+			if _, err := tx.Prune(Keep{
+				Records: noon.AddDate(0, 0, rapid.IntRange(-3, 1).Draw(rt, "before")), Fields: noon.AddDate(0, 0, rapid.IntRange(-3, 1).Draw(rt, "bare")), Now: noon,
+			}, rapid.IntRange(1, 3).Draw(rt, "limit")); err != nil {
 				return err
 			}
 			continue

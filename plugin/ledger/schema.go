@@ -433,6 +433,15 @@ CREATE TABLE reconciled (                  -- firings that were missing and have
   at     INTEGER NOT NULL
 ) WITHOUT ROWID;
 `,
+	`
+CREATE TABLE bared (                       -- drops that are kept without their fields
+  rule    TEXT NOT NULL,
+  ruleset TEXT NOT NULL,
+  day     INTEGER NOT NULL,                -- its start
+  alerts  INTEGER NOT NULL,
+  PRIMARY KEY (rule, ruleset, day)
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

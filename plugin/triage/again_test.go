@@ -159,7 +159,7 @@ func TestAnswersGoWithTheirAlert(t *testing.T) {
 		if _, err := t.Conn().ExecContext(t.Context(), "UPDATE outbox SET done = 1"); err != nil {
 			return err
 		}
-		_, err := t.Prune(r.at.Add(time.Hour), r.at, r.at)
+		_, err := t.Prune(ledger.Keep{Records: r.at.Add(time.Hour), Facts: r.at, Now: r.at}, 100)
 		return err
 	})
 	if answers, calls := count(); answers || calls != 0 {

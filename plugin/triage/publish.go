@@ -38,7 +38,7 @@ func (w *Worker) Publish(ctx context.Context) error {
 	}
 	crash.Point("publish.after-snapshot")
 	w.published, w.dirty = e.Now(), false
-	if w.stuck {
+	if w.stuck || e.Ledger.Damaged() {
 		return nil
 	}
 	return w.State.Beat(e.Now())

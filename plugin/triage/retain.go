@@ -26,25 +26,81 @@ type forgetter interface {
 	Forget(age time.Duration) (int, error)
 }
 
-// retain removes what [retention] does not ask to keep: settled alerts, damaged records that
-// nobody looked at, what killed actions left behind. What waits for somebody is never removed.
+// Limits of one step of retention, so that no turn takes long.
+const (
+	pruneStep  = 200  // alerts
+	shrinkStep = 2000 // pages
+)
+
+// retain removes what [retention] does not ask to keep, a step a turn: settled alerts, fields of what rules
+// dropped, damaged records that nobody looked at, what killed actions left behind. What waits for somebody
+// is never removed.
 func (w *Worker) retain(ctx context.Context) error {
 	now := w.Engine.Now()
-	if now.Sub(w.retained) < retainEvery {
+	if !w.pruning && now.Sub(w.retained) < retainEvery {
 		return nil
 	}
+	first := !w.pruning
 	w.retained = now
-	keep := w.Engine.Settings.Retention
-	removed := 0
-	err := w.Engine.Update(ctx, func(t *ledger.Tx) error {
-		var err error
-		if _, err = t.PruneAudit(now.Add(-keep.Audit), now, pruneEntries); err != nil {
+	doubt, err := w.clockDoubt(ctx, now)
+	if err == nil && doubt {
+		w.pruning = false
+		return nil
+	}
+	if err == nil {
+		err = w.prune(ctx, now)
+	}
+	if first {
+		err = errors.Join(err, w.removeFiles(now))
+	}
+	if err != nil {
+		w.pruning = false
+		return fmt.Errorf("retention: %w", err)
+	}
+	return nil
+}
+
+// prune takes one step in the ledger.
+func (w *Worker) prune(ctx context.Context, now time.Time) error {
+	l, s := w.Engine.Ledger, w.Engine.Settings
+	used, free, err := l.Size(ctx)
+	if err != nil {
+		return err
+	}
+	keep := ledger.Keep{
+		Records: now.Add(-s.Retention.Records), Fields: now.Add(-s.Retention.Dropped), Facts: now.Add(-s.Review.FactTTL), Now: now,
+	}
+	full := s.Retention.Size > 0 && used > s.Retention.Size
+	if full { // the oldest go first, whatever their age
+		keep.Records = now
+	}
+	var done ledger.Pruned
+	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
+		if _, err := t.PruneAudit(now.Add(-s.Retention.Audit), now, pruneEntries); err != nil {
 			return err
 		}
-		removed, err = t.Prune(now.Add(-keep.Records), now.Add(-w.Engine.Settings.Review.FactTTL), now)
-		return err
+		if done, err = t.Prune(keep, pruneStep); err != nil {
+			return err
+		}
+		return t.SetMeta(retainedMeta, now.UTC().Format(time.RFC3339Nano))
 	})
-	err = errors.Join(err,
+	if err != nil {
+		return err
+	}
+	if done.Alerts+done.Bare > 0 {
+		w.Log.Info("alerts past retention removed", "alerts", done.Alerts, "without_fields", done.Bare, "for_size", full)
+	}
+	w.pruning = done.More
+	if free > used/4 { // the rest is used again
+		return l.Shrink(ctx, shrinkStep)
+	}
+	return nil
+}
+
+// removeFiles does the same for files beside the ledger.
+func (w *Worker) removeFiles(now time.Time) error {
+	keep := w.Engine.Settings.Retention
+	err := errors.Join(
 		alertaction.Sweep(w.State.Path("spool"), now.Add(-leavingsAfter)),
 		removeOld(w.State.Path("spool/bad"), now.Add(-keep.Quarantine)))
 	for _, s := range w.Sinks {
@@ -53,13 +109,58 @@ func (w *Worker) retain(ctx context.Context) error {
 			err = errors.Join(err, forgetErr)
 		}
 	}
-	if removed > 0 {
-		w.Log.Info("alerts past retention removed", "alerts", removed)
-	}
+	return err
+}
+
+// Named values of the ledger: when retention last ran, and since when the clock is in doubt.
+const (
+	retainedMeta = "retained"
+	doubtMeta    = "retention_clock"
+)
+
+// clockTrust is how far the clock may be ahead of the last run, or of the newest alert, without doubt; and
+// how long it has to stand before it is believed: a clock that was set forward by mistake is noticed by then.
+const clockTrust = 24 * time.Hour
+
+// clockDoubt reports whether the clock may be wrong. Nothing is removed then: what is gone does not come
+// back when the clock does.
+func (w *Worker) clockDoubt(ctx context.Context, now time.Time) (doubt bool, err error) {
+	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
+		last, err := lastSeen(t)
+		if err != nil {
+			return err
+		}
+		if last.IsZero() || now.Sub(last) <= clockTrust {
+			return t.SetMeta(doubtMeta, "")
+		}
+		text, err := t.Meta(doubtMeta)
+		if err != nil {
+			return err
+		}
+		since, err := time.Parse(time.RFC3339Nano, text)
+		if err == nil && now.Sub(since) >= clockTrust {
+			return t.SetMeta(doubtMeta, "")
+		}
+		doubt = true
+		if err == nil && !now.Before(since) {
+			return nil
+		}
+		w.Log.Warn("nothing is removed: the clock is far ahead of the last run; it is believed after a day", "last", last, "now", now)
+		return t.SetMeta(doubtMeta, now.UTC().Format(time.RFC3339Nano))
+	})
+	return doubt, err
+}
+
+// lastSeen is when retention last ran, or else when the newest alert was received; zero: never.
+func lastSeen(t *ledger.Tx) (time.Time, error) {
+	text, err := t.Meta(retainedMeta)
 	if err != nil {
-		return fmt.Errorf("retention: %w", err)
+		return time.Time{}, err
 	}
-	return nil
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return at, nil
+	}
+	return t.Newest()
 }
 
 func removeOld(dir string, before time.Time) error {

@@ -56,6 +56,7 @@ type Worker struct {
 	lookedOut time.Time // when the outbox was last looked at
 	rechecked time.Time // when the audit chain was last looked at, while it is broken
 	retained  time.Time // when old things were last removed
+	pruning   bool      // and there is more to remove
 	published time.Time // when Publish was last called
 	dirty     bool      // there is something to publish
 
@@ -182,7 +183,7 @@ func (w *Worker) takeOver(ctx context.Context) error {
 // beat shows that the worker is alive. Every step beats for each thing that it has done, because a
 // turn may take long: the model or splunkd may be slow. A worker that is stuck is no better than a dead one.
 func (w *Worker) beat() {
-	if w.stuck {
+	if w.stuck || w.Engine.Ledger.Damaged() {
 		return
 	}
 	now := w.Engine.Now()
