@@ -90,6 +90,7 @@ type auditedRow struct {
 	links  audit.Hash
 	record []byte
 	rec    winnow.Record
+	bare   bool // its fields are past retention: the alert as it came in is gone
 
 	// Columns that repeat what the record says.
 	state, reason, proposal, source, actor, would, rule string
@@ -103,7 +104,7 @@ func (a *auditedRow) body() audit.Record {
 	}
 }
 
-const auditedColumns = "SELECT id, " + alertColumns + ", seq, record, derived, joined, advice, state, reason, proposal, source, actor, would, rule FROM alerts"
+const auditedColumns = "SELECT id, " + alertColumns + ", seq, record, derived, joined, advice, state, reason, proposal, source, actor, would, rule, bare FROM alerts"
 
 func (t *Tx) auditedAlerts(after string, limit int) ([]auditedRow, error) {
 	return t.auditedRows(auditedColumns+" WHERE id > ? ORDER BY id LIMIT ?", after, limit)
@@ -123,7 +124,7 @@ func (t *Tx) auditedRows(query string, args ...any) (out []auditedRow, err error
 		var key, body []byte
 		var links Links
 		err := scan(&a.id, &k.Host, &k.SID, &k.RID, &k.MAC, &search, &received, &severity, &key, &body, &a.n, &a.record,
-			&links.Derived, &links.Joined, &links.Advice, &a.state, &a.reason, &a.proposal, &a.source, &a.actor, &a.would, &a.rule)
+			&links.Derived, &links.Joined, &links.Advice, &a.state, &a.reason, &a.proposal, &a.source, &a.actor, &a.would, &a.rule, &a.bare)
 		if err != nil {
 			return err
 		}
@@ -209,12 +210,24 @@ func (t *Tx) verifyAlert(a *auditedRow, begin audit.Entry, f func(*audit.Fault) 
 		err = bad("its record is not what was audited")
 	case now.Links != last.Links:
 		err = bad("what it was derived from, joined or recommends is not what was audited")
-	case (begin.Seq == 1 || !alert.IsZero()) && now.Alert != alert:
+	case !a.withoutFields() && (begin.Seq == 1 || !alert.IsZero()) && now.Alert != alert:
 		err = bad("its own fields are not those that came in")
 	case !a.consistent():
 		err = bad("its columns are not those of its record")
 	}
 	return errors.Join(err, t.verifyHistory(a.id, first.N, said, f))
+}
+
+// withoutFields reports whether the alert has lost its fields to retention. That happens only to what a rule
+// closed; what is left of such an alert is not compared, its record is.
+func (a *auditedRow) withoutFields() bool {
+	return a.bare && a.state == string(winnow.StateClosed) && a.source == string(winnow.SourceRule)
+}
+
+// FieldsGone reports whether an alert has lost its fields to retention.
+func (t *Tx) FieldsGone(id string) (gone bool, err error) {
+	_, err = t.get("SELECT bare FROM alerts WHERE id = ?", []any{id}, &gone)
+	return gone, err
 }
 
 // consistent compares the columns that are searched with the record that they repeat.

@@ -31,7 +31,8 @@ type proof struct {
 	Reviews       []ledger.Review   `json:"reviews"`
 	Unproven      []string          `json:"unproven"` // what could not be shown, and why
 
-	at int64 // entry of the current record
+	bare bool  // the alert's fields are past retention
+	at   int64 // entry of the current record
 }
 
 type proofEntry struct {
@@ -87,6 +88,9 @@ func readProof(d *state.Deployment, t *ledger.Tx, id string) (*proof, error) {
 	}
 	entry, err := t.Alert(id)
 	if err != nil {
+		return p, err
+	}
+	if p.bare, err = t.FieldsGone(id); err != nil {
 		return p, err
 	}
 	reviews, err := t.Reviews(id)

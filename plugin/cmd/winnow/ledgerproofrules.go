@@ -98,7 +98,9 @@ func (p *proof) readRule(set *rules.Set, lists *rules.Lists, a *winnow.Alert, di
 		ID: r.ID, File: without(fmt.Errorf("%s:%d", r.Pos.File, r.Pos.Line), dir), Text: ruleText(set, r), Lists: []proofValue{}, Approvals: []proofApproval{},
 	}
 	matched, err := r.Match(a)
-	if p.Record.Verdict.Source == winnow.SourceRule && (err != nil || !matched) {
+	if p.bare {
+		p.unproven("the alert's own fields are past retention: whether rule %s matches it can no longer be shown", r.ID)
+	} else if p.Record.Verdict.Source == winnow.SourceRule && (err != nil || !matched) {
 		p.unproven("rule %s, as it was in force, does not match the alert", r.ID)
 	}
 	for _, name := range r.Lists() {
