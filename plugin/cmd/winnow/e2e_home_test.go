@@ -322,7 +322,13 @@ func (h *splunkHome) noSecrets() {
 			}
 			return err
 		}
+		if !entry.Type().IsRegular() { // the worker's socket
+			return nil
+		}
 		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the worker is at work
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
