@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -55,7 +56,7 @@ type alert struct {
 	payload  []byte
 	accepted bool              // the action exited 0
 	notables map[string]string // that Enterprise Security wrote, by rid
-	damaged  bool              // its record was spoilt: nobody knows which notables the action had written
+	record   string            // the id of its record, when that was spoilt: what it said is lost, of notables too
 }
 
 func (a *alert) signature(row int) string {
@@ -104,7 +105,8 @@ func (w *world) newAlert(search string, rows int) *alert {
 func (w *world) fire(a *alert, at string) child {
 	c := w.run(w.exec(crash.Action, at, "--execute"), a.payload, 0)
 	a.accepted = c.code == alertaction.ExitStored && !c.killed
-	if !a.accepted && !c.killed {
+	faulty := strings.HasPrefix(at, onDisk)
+	if !a.accepted && !c.killed && (!faulty || !strings.Contains(c.stderr, "ERROR")) {
 		w.t.Errorf("winnow_triage ended with %d: %s", c.code, c.stderr)
 	}
 	w.stats.child(c, at)
@@ -114,7 +116,7 @@ func (w *world) fire(a *alert, at string) child {
 // broken hands the action a payload that nobody can understand.
 func (w *world) broken(at string) {
 	c := w.run(w.exec(crash.Action, at, "--execute"), []byte(`{"sid": "x", "sid": "y"`), 0)
-	if !c.killed && c.code != alertaction.ExitBad {
+	if !c.killed && c.code != alertaction.ExitBad && !strings.HasPrefix(at, onDisk) {
 		w.t.Errorf("winnow_triage ended with %d on a broken payload: %s", c.code, c.stderr)
 	}
 	w.stats.child(c, at)
@@ -180,9 +182,50 @@ func (w *world) damage() {
 	w.ok(err)
 	data[len(data)-1-w.intN(32)] ^= 0xff
 	w.ok(os.WriteFile(path, data, 0o600))
+	w.spoilt(rec)
+}
+
+func (w *world) spoilt(rec *alertaction.Record) {
 	for _, a := range w.fired {
-		a.damaged = a.damaged || a.SID == rec.Payload.SID
+		if a.SID == rec.Payload.SID {
+			a.record = rec.Header.ID
+		}
 	}
+}
+
+// spoil cuts off or changes a file that lies around: a record of the spool, or what the worker has published
+// for the action. The rest of its bytes stay as they are.
+func (w *world) spoil() {
+	w.t.Helper()
+	var files []string
+	for _, pattern := range []string{"spool/*.alert", "spool/*.alert", "cache.snapshot", "rules.*", "lists.good.json"} {
+		found, err := filepath.Glob(w.state(filepath.FromSlash(pattern)))
+		w.ok(err)
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		return
+	}
+	path := files[w.intN(len(files))]
+	if filepath.Ext(path) == ".alert" {
+		rec, err := alertaction.OpenRecord(path)
+		if err != nil {
+			return // spoilt already
+		}
+		w.spoilt(rec)
+	}
+	data, err := os.ReadFile(path)
+	w.ok(err)
+	if len(data) == 0 {
+		return
+	}
+	if i := w.intN(len(data)); w.intN(2) == 0 {
+		data = data[:i]
+	} else {
+		data[i] ^= byte(1 + w.intN(255))
+	}
+	w.ok(os.WriteFile(path, data, 0o600))
+	w.stats.fault("spoilt " + strings.TrimLeft(filepath.Ext(path), "."))
 }
 
 // timeIsUp makes the time be over to decide what lies in the spool undecided, because its action died. The

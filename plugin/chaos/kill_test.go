@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 )
 
 // TestKillMatrix has a program die at each point once, in two worlds side by side, and holds what is left
@@ -191,6 +192,9 @@ func (w *world) fireAny() (rounds int) {
 	at := ""
 	if w.intN(3) > 0 {
 		at = w.anyPoint(crash.Action)
+		if w.intN(5) == 0 {
+			at = w.anyFault()
+		}
 		rounds = 1
 	}
 	w.heartbeat(w.intN(3) > 0)
@@ -221,11 +225,31 @@ func (w *world) die(alone bool) {
 		w.stats.child(w.run(w.exec(crash.Worker, "", "worker", "--once", "--quiet"), nil, after), anyInstant)
 		return
 	}
+	if alone && w.intN(6) == 0 {
+		w.spoil()
+	}
 	at := w.anyPoint(crash.Worker)
+	if w.intN(5) == 0 {
+		at = w.anyFault()
+	}
 	if name, _, _ := strings.Cut(at, ":"); alone {
 		w.prepare(name)
 	}
 	w.work(at)
+}
+
+// anyFault picks a fault of the disk.
+func (w *world) anyFault() string {
+	switch w.intN(6) {
+	case 0:
+		return fmt.Sprintf("%sfull:%d", onDisk, w.intN(8000))
+	case 1:
+		return onDisk + "readonly:0"
+	case 2:
+		return fmt.Sprintf("%sshort:%d", onDisk, 1+w.intN(6))
+	}
+	once := []string{"", "+"}[w.intN(2)]
+	return fmt.Sprintf("%s%s:%d%s", onDisk, disk.Ops[w.intN(len(disk.Ops))], 1+w.intN(8), once)
 }
 
 // anyPoint picks a point, and a pass of it: mostly an early one.

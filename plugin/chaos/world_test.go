@@ -20,6 +20,7 @@ import (
 	"github.com/winnow-soc/winnow/llm/llmtest"
 	"github.com/winnow-soc/winnow/llm/prices"
 	"github.com/winnow-soc/winnow/plugin/crash"
+	"github.com/winnow-soc/winnow/plugin/disk"
 	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
 )
 
@@ -240,15 +241,23 @@ type child struct {
 	stderr string
 }
 
-// exec prepares a program as splunkd would start it, to die at a point; "" for none.
+// exec prepares a program as splunkd would start it, to die at a point or, with onDisk before it, to meet a
+// fault of the disk; "" for neither.
 func (w *world) exec(program crash.Program, at string, args ...string) *exec.Cmd {
 	cmd := exec.Command(w.program(program), args...)
 	cmd.Dir = filepath.VolumeName(w.home) + string(filepath.Separator)
 	cmd.Env = slices.Concat([]string{
-		"SPLUNK_HOME=" + w.home, "TMPDIR=" + os.TempDir(), "CHAOS_MODEL_KEY=" + modelKey, crash.Variable + "=" + at,
+		"SPLUNK_HOME=" + w.home, "TMPDIR=" + os.TempDir(), "CHAOS_MODEL_KEY=" + modelKey,
 	}, passedOn())
+	if fault, ok := strings.CutPrefix(at, onDisk); ok {
+		cmd.Env = append(cmd.Env, disk.Variable+"="+fault)
+	} else if at != "" {
+		cmd.Env = append(cmd.Env, crash.Variable+"="+at)
+	}
 	return cmd
 }
+
+const onDisk = "disk="
 
 func passedOn() []string {
 	if root := os.Getenv("SYSTEMROOT"); root != "" {

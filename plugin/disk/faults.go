@@ -9,6 +9,10 @@ import (
 	"syscall"
 )
 
+// Variable names the environment variable with a fault for [Parse], which programs that were built with the tag
+// winnow_crash heed.
+const Variable = "WINNOW_DISK_FAULT"
+
 // Nth fails the nth operation of a kind, counted from 1, once.
 func Nth(op Op, nth int64, cause error) Fault {
 	var count atomic.Int64
