@@ -232,8 +232,15 @@ func (w *world) die(alone bool) {
 	if w.intN(5) == 0 {
 		at = w.anyFault()
 	}
-	if name, _, _ := strings.Cut(at, ":"); alone {
-		w.prepare(name)
+	if !alone {
+		w.work(at)
+		return
+	}
+	name, _, _ := strings.Cut(at, ":")
+	w.prepare(name)
+	if w.intN(5) == 0 {
+		w.badly(at)
+		return
 	}
 	w.work(at)
 }

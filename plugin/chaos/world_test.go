@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
+
 	"github.com/winnow-soc/winnow/llm/llmtest"
 	"github.com/winnow-soc/winnow/llm/prices"
 	"github.com/winnow-soc/winnow/plugin/crash"
@@ -65,6 +67,8 @@ type world struct {
 	models *llmtest.Server
 	stats  *stats
 	users  int // how many accounts the alerts are about
+
+	network []*toxiproxy.Proxy // before splunkd, and before the model
 
 	mu     sync.Mutex // guards what follows: splunkd's hook runs beside the test
 	rand   *rand.Rand
@@ -161,7 +165,8 @@ func newWorld(t testing.TB, seed uint64, s *stats) *world {
 	w.write(filepath.Join(content, "lists", "monitored.csv"), "host\n"+hosts.String())
 	w.write(filepath.Join(w.home, "etc", "winnow.token"), token+"\n")
 	w.write(filepath.Join(w.home, "etc", "instance.cfg"), "[general]\nguid = 6F4B1C52-3A3F-4D5E-9C0B-2B9E3F1A7D10\n")
-	w.write(filepath.Join(w.app(), "local", "winnow.conf"), fmt.Sprintf(settings, w.models.URL, w.URL))
+	splunkd := w.through("splunkd", w.URL)
+	w.write(filepath.Join(w.app(), "local", "winnow.conf"), fmt.Sprintf(settings, w.through("model", w.models.URL), splunkd))
 	return w
 }
 

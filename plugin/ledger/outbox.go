@@ -36,11 +36,16 @@ type Pending struct {
 	Attempts int
 }
 
-// Due returns up to limit deliveries whose time has come, oldest first.
+// Due returns up to limit deliveries whose time has come, oldest first. What a sink has to hear of one alert it
+// hears in the order in which it came to be: as long as one delivery is tried again those after it wait, or the
+// sink would take the older outcome for the newer.
 func (t *Tx) Due(now time.Time, limit int) ([]Pending, error) {
 	var out []Pending
-	err := t.each("SELECT body, attempts FROM outbox WHERE done = 0 AND not_before <= ? ORDER BY not_before, key LIMIT ?",
-		[]any{micro(now), limit}, func(scan func(...any) error) error {
+	err := t.each(`SELECT body, attempts FROM outbox WHERE done = 0 AND not_before <= ?
+ AND NOT EXISTS (SELECT 1 FROM outbox AS first INDEXED BY outbox_id WHERE first.id = outbox.id AND first.sink = outbox.sink AND first.done = 0
+  AND first.not_before < ? AND first.rowid < outbox.rowid)
+ ORDER BY not_before, rowid LIMIT ?`,
+		[]any{micro(now), maxTime, limit}, func(scan func(...any) error) error {
 			var body []byte
 			var p Pending
 			if err := scan(&body, &p.Attempts); err != nil {
