@@ -93,7 +93,7 @@ func TestUpdateReplacesOlderOnesThatWait(t *testing.T) {
 	post(t, l, noon, waits, delivery(e, 2, DeliverEvent), delivery(other, 2, DeliverUpdate))
 	update(t, l, func(tx *Tx) error { return tx.Undelivered(waits.Key, "500", noon.Add(time.Hour)) })
 	post(t, l, noon, gone)
-	want := []string{delivery(e, 2, DeliverEvent).Key, gone.Key, delivery(other, 2, DeliverUpdate).Key}
+	want := []string{delivery(e, 2, DeliverEvent).Key, delivery(other, 2, DeliverUpdate).Key, gone.Key}
 	if diff := cmp.Diff(want, dueKeys(t, l, noon.Add(24*time.Hour), 10)); diff != "" {
 		t.Errorf("due differs (-want +got):\n%s", diff)
 	}
