@@ -260,9 +260,15 @@ func (w *world) checkRows(records map[string]winnow.Record) {
 	w.stats.closed += closed
 }
 
+// lossReasons are those of alerts that stand for rows nobody could read.
+var lossReasons = []winnow.Reason{winnow.ReasonRecordUnread, winnow.ReasonResultsUnread, winnow.ReasonTruncated}
+
 // toldOf reports whether a person is told that rows of an alert could not be read.
 func (w *world) toldOf(a *alert, records map[string]winnow.Record) bool {
-	for _, key := range []string{a.SID + "/" + string(winnow.ReasonResultsUnread), "spool:" + a.record + "/" + string(winnow.ReasonRecordUnread)} {
+	for _, key := range []string{
+		a.SID + "/" + string(winnow.ReasonResultsUnread), a.SID + "/" + string(winnow.ReasonTruncated),
+		"spool:" + a.record + "/" + string(winnow.ReasonRecordUnread),
+	} {
 		if rec, ok := records[key]; ok && rec.Outcome.State == winnow.StateEscalated {
 			return true
 		}
@@ -295,7 +301,7 @@ func (w *world) checkNotables(records map[string]winnow.Record) {
 	}
 	for key, n := range byRow { // what is left tells of records, not of rows
 		rec, ok := records[key]
-		lost := rec.Proposal.Reason == winnow.ReasonRecordUnread || rec.Proposal.Reason == winnow.ReasonResultsUnread
+		lost := slices.Contains(lossReasons, rec.Proposal.Reason)
 		if sid, _, _ := strings.Cut(key, "/"); !ok && w.unstored(sid) {
 			continue // the action said so, and wrote what it could
 		}

@@ -265,11 +265,24 @@ func (r *rig) settle(id string, d winnow.Disposition, s winnow.State) {
 func (r *rig) sent() (out []ledger.Delivery) {
 	r.t.Helper()
 	r.view(func(t *ledger.Tx) error {
-		due, err := t.Due(r.at.Add(1000*time.Hour), 1000)
-		for _, p := range due {
-			out = append(out, p.Delivery)
+		rows, err := t.Conn().QueryContext(t.Context(), "SELECT body FROM outbox WHERE done = 0 AND not_before < ? ORDER BY not_before, rowid",
+			r.at.Add(1000*time.Hour).UnixMicro())
+		if err != nil {
+			return err
 		}
-		return err
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var body []byte
+			var d ledger.Delivery
+			if err := rows.Scan(&body); err != nil {
+				return err
+			}
+			if err := json.Unmarshal(body, &d); err != nil {
+				return err
+			}
+			out = append(out, d)
+		}
+		return rows.Err()
 	})
 	return out
 }

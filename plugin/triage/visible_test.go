@@ -267,7 +267,8 @@ func TestABusyWorkerTellsInTime(t *testing.T) {
 	rec := r.triage(r.alert("done", "user", "erin"))
 	r.update(func(tx *ledger.Tx) error {
 		for i := range 3 * deliverBatch {
-			d := ledger.Delivery{Key: fmt.Sprint("x", i), Sink: "events", Kind: ledger.DeliverEvent, Record: rec}
+			rec.ID = fmt.Sprint("x", i)
+			d := ledger.Delivery{Key: rec.ID, Sink: "events", Kind: ledger.DeliverEvent, Record: rec}
 			if err := tx.Post(d, start); err != nil {
 				return err
 			}
