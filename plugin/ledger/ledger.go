@@ -203,15 +203,15 @@ func (l *Ledger) transact(ctx context.Context, begin string, f func(*Tx) error) 
 func (l *Ledger) transaction(ctx context.Context, begin string, f func(*Tx) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := l.conn.ExecContext(ctx, begin); err != nil {
-		return fmt.Errorf("ledger: begin: %w", err)
-	}
 	done := false
 	defer func() {
 		if !done {
 			_, _ = l.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		}
 	}()
+	if _, err := l.conn.ExecContext(ctx, begin); err != nil { // it may have begun all the same, when ctx ended
+		return fmt.Errorf("ledger: begin: %w", err)
+	}
 	t := &Tx{ctx: ctx, l: l}
 	if err := f(t); err != nil {
 		return err
