@@ -13,6 +13,7 @@ type query struct {
 	terms  []term
 	either [][]term // one of these must fit too, where there are any
 	macros bool
+	ids    []string // rule_id must be one of these, where there are any
 	table  []string
 	head   int // 0 = all
 }
@@ -38,6 +39,10 @@ func parseSPL(spl string) (query, error) {
 			q.terms, q.either, err = parseSearch(args)
 		case i > 0 && command == "eval" && args == "`get_event_id_meval`, rule_id=event_id, notable_time=_time", i > 0 && command == "`get_urgency`":
 			q.macros = true
+		case i > 0 && q.macros && command == "search" && idsForm.MatchString(args):
+			for _, m := range regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(args, -1) {
+				q.ids = append(q.ids, unescape(m[1]))
+			}
 		case i > 0 && i == len(stages)-1 && len(q.table) > 0 && command == "head":
 			if q.head, err = strconv.Atoi(args); err != nil || q.head < 1 {
 				err = sayf("Error in 'head' command: Invalid value '%s'.", args)
@@ -56,6 +61,8 @@ func parseSPL(spl string) (query, error) {
 	}
 	return q, nil
 }
+
+var idsForm = regexp.MustCompile(`^rule_id IN \(("(?:[^"\\]|\\.)*"(?:, )?)+\)$`)
 
 // index names the index that is searched.
 func (q query) index() string {
@@ -148,7 +155,7 @@ func unescape(s string) string {
 // matches compares as the search command does: without regard to case, and with * for anything,
 // in quotes or not.
 func (q query) matches(n *Notable) bool {
-	if !fits(q.terms, n) {
+	if !fits(q.terms, n) || len(q.ids) > 0 && !slices.Contains(q.ids, n.ID) {
 		return false
 	}
 	return len(q.either) == 0 || slices.ContainsFunc(q.either, func(way []term) bool { return fits(way, n) })

@@ -162,6 +162,10 @@ func (s *Server) collection(w http.ResponseWriter, r *http.Request, who *login) 
 		notFound(w, r, who)
 		return
 	}
+	if strings.Contains(r.Form.Get("query"), `"$or"`) {
+		s.changes(w, r, who)
+		return
+	}
 	var query struct {
 		RuleID string `json:"rule_id"`
 	}
