@@ -20,7 +20,7 @@ type Judged struct {
 // every call. It reads one row after the other, so memory does not grow with the ledger.
 func (t *Tx) Each(f func(Judged) error) error {
 	return t.each(`SELECT id, host, sid, rid, mac, search_name, received, severity, alert, record,
- EXISTS (SELECT 1 FROM reviews WHERE reviews.id = alerts.id AND reviews.disposition = ?)
+ EXISTS (SELECT 1 FROM reviews WHERE reviews.id = alerts.id AND reviews.disposition = ? AND reviews.weak = 0)
  FROM alerts ORDER BY id`, []any{winnow.TruePositive.String()}, func(scan func(...any) error) error {
 		j, err := scanJudged(scan)
 		if err != nil {

@@ -442,6 +442,9 @@ CREATE TABLE bared (                       -- drops that are kept without their 
   PRIMARY KEY (rule, ruleset, day)
 ) WITHOUT ROWID;
 `,
+	`
+ALTER TABLE reviews ADD COLUMN weak INTEGER NOT NULL DEFAULT 0; -- 1: one of many at once, nothing rests on it
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

@@ -184,6 +184,9 @@ type Review struct {
 	Actor       string             `json:"actor"`
 	Reason      string             `json:"reason"`
 	At          time.Time          `json:"time"`
+
+	// Weak is set for one of many that a person made within a minute. It is kept, and nothing rests on it.
+	Weak bool `json:"weak"`
 }
 
 // AddReview keeps a person's decision.
@@ -192,19 +195,19 @@ func (t *Tx) AddReview(r Review) error {
 	if err := t.note(audit.KindReview, r.ID, micro(r.At), body); err != nil {
 		return err
 	}
-	return t.exec("INSERT INTO reviews (id, action, disposition, actor, reason, at) VALUES (?,?,?,?,?,?)",
-		r.ID, r.Action, r.Disposition.String(), r.Actor, r.Reason, micro(r.At))
+	return t.exec("INSERT INTO reviews (id, action, disposition, actor, reason, at, weak) VALUES (?,?,?,?,?,?,?)",
+		r.ID, r.Action, r.Disposition.String(), r.Actor, r.Reason, micro(r.At), r.Weak)
 }
 
 // Reviews returns the decisions about an alert, oldest first.
 func (t *Tx) Reviews(id string) ([]Review, error) {
 	var out []Review
-	err := t.each("SELECT action, disposition, actor, reason, at FROM reviews WHERE id = ? ORDER BY n", []any{id},
+	err := t.each("SELECT action, disposition, actor, reason, at, weak FROM reviews WHERE id = ? ORDER BY n", []any{id},
 		func(scan func(...any) error) error {
 			r := Review{ID: id}
 			var disposition string
 			var at int64
-			if err := scan(&r.Action, &disposition, &r.Actor, &r.Reason, &at); err != nil {
+			if err := scan(&r.Action, &disposition, &r.Actor, &r.Reason, &at, &r.Weak); err != nil {
 				return err
 			}
 			var err error
