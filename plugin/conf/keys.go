@@ -157,6 +157,7 @@ func (r *Reconcile) keys() []key {
 		{name: "lag", set: duration(&r.Lag, 60*second, day)},
 		{name: "look_back", set: duration(&r.LookBack, hour, 30*day)},
 		{name: "hosts", set: list(&r.Hosts)},
+		{name: "labels", set: boolean(&r.Labels)},
 	}
 }
 

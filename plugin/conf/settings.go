@@ -243,6 +243,7 @@ type Reconcile struct {
 	Lag      time.Duration // how old a firing must be before it can be missing
 	LookBack time.Duration // the most that is compared at once
 	Hosts    []string      // under which this search head logs; empty: ask splunkd
+	Labels   bool          // what people say in Splunk is taken over
 }
 
 // Retention is [retention]: how long settled things are kept.

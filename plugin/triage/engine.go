@@ -14,6 +14,7 @@
 //	settle.go   the outcome is kept, and what must be told of it posted
 //	audit.go    what decides is archived, and the chain of what was decided signed
 //	recallrule.go  what a rule dropped is triaged again
+//	labels.go   what people say in Splunk settles the alert
 //	reconcile.go   what Splunk fired and nobody triaged is raised
 //	canary.go   what outcomes say about the rule that dropped the alert
 //

@@ -58,7 +58,7 @@ func (e *Engine) leaveHeld(t *ledger.Tx, w *work) error {
 		}
 	}
 	return t.AddReview(ledger.Review{
-		ID: a.ID, Action: "notable", Disposition: h.Disposition, Actor: h.By, Reason: "closed in Incident Review", At: w.rec.Outcome.Time,
+		ID: a.ID, Action: LabelAction, Disposition: h.Disposition, Actor: h.By, Reason: "closed in Incident Review", At: w.rec.Outcome.Time,
 	})
 }
 

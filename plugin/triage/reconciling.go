@@ -72,7 +72,7 @@ type reconciling struct {
 }
 
 type handedStep struct {
-	*Step
+	do   func(ctx context.Context) error
 	back chan error
 }
 
@@ -90,7 +90,7 @@ func (w *Worker) reconcile(ctx context.Context, imported bool) (int, error) {
 	}
 	select {
 	case s := <-w.reconciling.steps:
-		err := w.Engine.DoStep(ctx, w.Host, s.Step)
+		err := s.do(ctx)
 		s.back <- err
 		return 1, err
 	case rec := <-w.reconciling.done:
@@ -155,10 +155,11 @@ func (w *Worker) beginReconcile(ctx context.Context) error {
 
 func (w *Worker) startReconcile(ctx context.Context, from, to time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, reconcileTime)
+	now := w.Engine.Now()
 	r := &reconciling{cancel: cancel, steps: make(chan handedStep), done: make(chan Reconciliation, 1)}
 	w.reconciling = r
-	hand := func(s *Step) error {
-		one := handedStep{s, make(chan error, 1)}
+	hand := func(do func(ctx context.Context) error) error {
+		one := handedStep{do, make(chan error, 1)}
 		select {
 		case r.steps <- one:
 			return <-one.back
@@ -168,9 +169,16 @@ func (w *Worker) startReconcile(ctx context.Context, from, to time.Time) {
 	}
 	go func() {
 		var rec Reconciliation
-		err := guarded(func() error { // what Splunk answers is text of alerts
-			rec, _ = w.Reconcile.Run(ctx, from, to, hand) // the error stands in what came of it
-			return nil
+		err := guarded(func() (err error) { // what Splunk answers is text of alerts
+			rec, err = w.Reconcile.Run(ctx, from, to, func(s *Step) error {
+				return hand(func(ctx context.Context) error { return w.Engine.DoStep(ctx, w.Host, s) })
+			})
+			if w.Labels == nil || ctx.Err() != nil {
+				return err
+			}
+			return errors.Join(err, w.Labels.read(ctx, w.Engine, now, func(f func(*ledger.Tx) error) error {
+				return hand(func(ctx context.Context) error { return w.Engine.Update(ctx, f) })
+			}))
 		})
 		if err != nil {
 			rec.Error = err.Error()

@@ -44,6 +44,7 @@ type Worker struct {
 	// head in natural keys.
 	Reconcile *Reconciler
 	Host      string
+	Labels    *Labels // what people say in Splunk; nil: it is not read
 
 	reconciling   *reconciling // nil while nothing is compared
 	nextReconcile time.Time
