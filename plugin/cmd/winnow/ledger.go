@@ -328,7 +328,11 @@ func (g *globals) printTrail(s *story, head func(string), line func(string, stri
 		line("was", "%s (%s) by %s at %s", r.Outcome.State, r.Outcome.Reason, r.Outcome.Actor, r.Outcome.Time.Format(time.RFC3339))
 	}
 	for _, r := range s.Reviews {
-		line("review", "%s by %s at %s: %s %s", r.Action, r.Actor, r.At.Format(time.RFC3339), r.Disposition, r.Reason)
+		weak := ""
+		if r.Weak {
+			weak = " (one of many at once)"
+		}
+		line("review", "%s by %s at %s: %s %s%s", r.Action, r.Actor, r.At.Format(time.RFC3339), r.Disposition, r.Reason, weak)
 	}
 	for _, x := range s.Deliveries {
 		when := "waits, tried " + things(x.Attempts, "time", "times") + strings.TrimRight(": "+x.Error, ": ")

@@ -323,6 +323,14 @@ func (x *diagnosis) reconciled(t *ledger.Tx) error {
 	default:
 		x.ok("reconcile", "last reconciled %s: %s", at, reconciliationText(last))
 	}
+	labels, err := triage.ReadLabelState(t)
+	if err != nil {
+		return err
+	}
+	if !labels.Until.IsZero() {
+		x.ok("labels", "read until %s: %s of people, %d of many at once", labels.Until.Format(time.RFC3339),
+			things(labels.Labels, "label", "labels"), labels.Weak)
+	}
 	if last.Unreadable > 0 {
 		x.warn("reconcile", "look at index=_internal component=sendmodalert winnow_triage", "%s in a form that is not known",
 			things(last.Unreadable, "log line is", "log lines are"))

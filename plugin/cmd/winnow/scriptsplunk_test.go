@@ -10,7 +10,7 @@ import (
 
 // splunkEntry is one line of what a script's Splunk has logged.
 type splunkEntry struct {
-	Do     string           `json:"do"` // invoke, audit, results or log
+	Do     string           `json:"do"` // invoke, audit, notable, results or log
 	SID    string           `json:"sid"`
 	Search string           `json:"search"`
 	Host   string           `json:"host"`
@@ -42,6 +42,9 @@ func (s *script) splunkd(_ bool, args []string) {
 			s.splunk.Invoke(f)
 		case "audit":
 			s.splunk.Audit(f, 4, "email", "winnow_triage")
+		case "notable": // one that ann calls benign ten minutes later
+			id := s.splunk.AddNotable(e.Search, e.SID, "0", nil)
+			s.check(s.splunk.Review("ann", id, splunktest.Change{Disposition: "disposition:2", Comment: e.Text, Skew: -ago}))
 		case "results":
 			s.splunk.KeepResults(e.SID, time.Time{}, e.Rows)
 		case "log":

@@ -131,6 +131,7 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	for _, s := range sinks {
 		w.Sinks = append(w.Sinks, s)
 		if update, ok := s.(*splunk.UpdateSink); ok {
+			g.setLabels(w, update)
 			engine.Notables = notables{update}
 		}
 	}
