@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -106,6 +107,9 @@ func statusError(op string, status int, body []byte) *Error {
 // callError tells a timeout from other ways of getting no answer.
 func callError(ctx context.Context, op string, err error) *Error {
 	e := &Error{Op: op, Code: CodeNetwork, Retry: true, Err: err}
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() { // a client's own limit
+		e.Code = CodeTimeout
+	}
 	if ctx.Err() != nil {
 		e.Code, e.Err = CodeTimeout, context.Cause(ctx)
 	}
