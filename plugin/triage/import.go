@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"time"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/crash"
 	"github.com/winnow-soc/winnow/plugin/disk"
@@ -38,47 +40,93 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 		return 0, fmt.Errorf("the spool is not read: %w", err)
 	}
 	begun := w.Engine.Now()
+	reading, stop := context.WithCancel(ctx)
+	groups := w.readAhead(reading, entries)
+	defer func() {
+		stop()
+		for range groups { // until nobody reads any more
+		}
+	}()
 	var errs []error
-	var small []*spooled
-	rows := 0
-	flush := func() {
-		done, err := w.importSmall(ctx, small)
-		n, errs, small, rows = n+done, append(errs, err), nil, 0
-	}
-	for _, entry := range entries {
+	for g := range groups {
+		for _, f := range g.failed {
+			errs = append(errs, w.unreadNow(f.id, f.err))
+		}
+		done, err := w.importSmall(ctx, g.records)
+		n, errs = n+done, append(errs, err)
 		if ctx.Err() != nil || w.Engine.Now().Sub(begun) >= importFor {
 			break
 		}
-		var s *spooled
-		isSmall := false
-		err := guarded(func() (err error) {
-			if s, err = w.openSpooled(entry); err == nil {
-				isSmall = s.readSmall(w.Engine)
-			}
-			return err
-		})
-		if err != nil {
-			errs = append(errs, w.unreadNow(entry.ID, fmt.Errorf("import %s: %w", entry.Path, err)))
-			continue
-		}
-		if !isSmall || rows+len(s.rows) > importBatch {
-			flush()
-		}
-		if small, rows = append(small, s), rows+len(s.rows); !isSmall {
-			flush()
-		}
 	}
-	flush()
 	return n, errors.Join(errs...)
 }
 
-func (w *Worker) openSpooled(entry alertaction.Entry) (*spooled, error) {
+// handful is records whose rows go into the ledger together.
+type handful struct {
+	records []*spooled
+	rows    int
+	failed  []notRead // what could not be read meanwhile
+}
+
+type notRead struct {
+	id  string
+	err error
+}
+
+// readAhead reads records in groups, the next one while the one before goes into the ledger. It ends with
+// the entries or with ctx, and closes the channel.
+func (w *Worker) readAhead(ctx context.Context, entries []alertaction.Entry) <-chan handful {
+	out := make(chan handful)
+	keys, tries := w.Engine.Keys.Clone(), maps.Clone(w.unread)
+	go func() {
+		defer close(out)
+		var g handful
+		send := func() bool {
+			select {
+			case <-ctx.Done():
+				return false
+			case out <- g:
+				g = handful{}
+				return true
+			}
+		}
+		for _, entry := range entries {
+			s, small, err := w.readOne(entry, keys, tries[entry.ID] >= unreadTries)
+			if err != nil {
+				g.failed = append(g.failed, notRead{entry.ID, fmt.Errorf("import %s: %w", entry.Path, err)})
+				continue
+			}
+			if alone := !small || g.rows+len(s.rows) > importBatch; alone && len(g.records) > 0 && !send() {
+				return
+			}
+			g.records, g.rows = append(g.records, s), g.rows+len(s.rows)
+			if !small && !send() {
+				return
+			}
+		}
+		send()
+	}()
+	return out
+}
+
+// readOne reads a record, and its rows when they are few.
+func (w *Worker) readOne(entry alertaction.Entry, keys *winnow.Keys, lastTry bool) (s *spooled, small bool, err error) {
+	err = guarded(func() (err error) {
+		if s, err = w.openSpooled(entry, lastTry); err == nil {
+			small = s.readSmall(keys)
+		}
+		return err
+	})
+	return s, small, err
+}
+
+func (w *Worker) openSpooled(entry alertaction.Entry, lastTry bool) (*spooled, error) {
 	rec, err := alertaction.OpenRecord(entry.Path)
 	damaged, isDamaged := errors.AsType[*alertaction.DamagedError](err)
 	if err != nil && !isDamaged {
 		return nil, err
 	}
-	rec.LastTry = w.unread[entry.ID] >= unreadTries
+	rec.LastTry = lastTry
 	if isDamaged && damaged.Unread() && !rec.LastTry {
 		return nil, err
 	}
@@ -105,11 +153,11 @@ func (w *Worker) unreadNow(id string, err error) error {
 
 // readSmall reads the rows of a record that can share a transaction with others. Commands, damaged records
 // and those with many rows go in alone, as does what cannot be read: that says why.
-func (s *spooled) readSmall(e *Engine) bool {
+func (s *spooled) readSmall(keys *winnow.Keys) bool {
 	if s.Kind == alertaction.KindCommand || s.Kind == alertaction.KindQuarantine || s.damaged {
 		return false
 	}
-	for item, err := range s.rec.Rows(e.Keys) {
+	for item, err := range s.rec.Rows(keys) {
 		if err != nil || len(s.rows) == importBatch {
 			s.rows = nil
 			return false
