@@ -25,6 +25,10 @@ const (
 	soakMemory    = 48 << 20 // bytes
 	soakRest      = 16 << 20 // bytes
 	soakPerAlert  = 24 << 10 // bytes
+
+	// In its first minutes the worker fills SQLite's page cache, which is bounded (ledger.Open).
+	soakWarm  = 4 * time.Minute
+	soakCache = 64 << 20 // bytes
 )
 
 // TestSoak fires alerts for WINNOW_SOAK, as `make soak` does, while a worker works them off.
@@ -242,8 +246,12 @@ func (w *world) judgeGrowth(all []sample) {
 	if last.memory == 0 {
 		fmt.Println("soak: memory is not measured here")
 	}
-	if memory > soakMemory || rest > soakRest || perAlert > soakPerAlert {
-		w.t.Errorf("grew by more than %d MiB, %d MiB and %d bytes an alert", soakMemory>>20, soakRest>>20, soakPerAlert)
+	most := int64(soakMemory)
+	if last.at.Sub(all[0].at) < soakWarm {
+		most += soakCache
+	}
+	if memory > most || rest > soakRest || perAlert > soakPerAlert {
+		w.t.Errorf("grew by more than %d MiB, %d MiB and %d bytes an alert", most>>20, soakRest>>20, soakPerAlert)
 	}
 }
 
