@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,6 +243,63 @@ func TestBenchProcess(t *testing.T) {
 		}
 	}
 	publish(t, dir, "process", lines)
+}
+
+// spoolSource stores a record of two kilobytes, or, without a folder to put it, nothing.
+const spoolSource = `package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/winnow-soc/winnow/plugin/alertaction"
+)
+
+func main() {
+	if len(os.Args) == 1 {
+		return
+	}
+	if err := alertaction.WriteCommand(os.Args[1], time.Now(), bytes.Repeat([]byte("x"), 2048)); err != nil {
+		fmt.Fprintln(os.Stderr, "ERROR", err)
+		os.Exit(1)
+	}
+}
+`
+
+// TestBenchSpool: splunkd runs many actions at once, and their writing must not queue up: 32 processes at once
+// that store a record take as long as 32 that store none.
+func TestBenchSpool(t *testing.T) {
+	dir := skipUnlessBench(t)
+	const atOnce, each = 32, 8
+	a := newApp(t, "")
+	spool := a.open().Path("spool")
+	writer := program(t, a, spoolSource)
+	storm := func(argv ...string) func() time.Duration {
+		return func() time.Duration {
+			start := time.Now()
+			var all sync.WaitGroup
+			for range atOnce {
+				all.Go(func() {
+					for range each {
+						runProcess(t, a, "", argv...)
+					}
+				})
+			}
+			all.Wait()
+			took := time.Since(start)
+			emptySpool(t, a)
+			return took
+		}
+	}
+	m := interleaved(9, storm(writer), storm(writer, spool))
+	ms := func(i int) float64 { return m[i].Seconds() * 1000 / (atOnce * each) }
+	ratio := ms(1) / ms(0)
+	publish(t, dir, "spool", []benchLine{
+		{Name: "a process that stores nothing, 32 at once", Value: ms(0), Unit: "ms"},
+		{Name: "one that stores a record, 32 at once", Value: ms(1), Unit: "ms", Against: "stores nothing", Ratio: ratio, Want: "<= 1.3", OK: ratio <= 1.3},
+	})
 }
 
 func process(t *testing.T, a *app, stdin string, argv ...string) func() time.Duration {
