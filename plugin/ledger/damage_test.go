@@ -67,7 +67,11 @@ func TestAReaderThatIsStuckDoesNotKeepTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = r.Close() }()
-	r.readFor = time.Millisecond
+	r.readFor = time.Nanosecond // over before anything is read
+	if err := r.View(t.Context(), func(tx *Tx) error { return tx.Each(func(Judged) error { return nil }) }); !errors.Is(err, errReadTooLong) {
+		t.Errorf("err = %v", err)
+	}
+	r.readFor = time.Second // time enough to begin
 	err = r.View(t.Context(), func(tx *Tx) error {
 		return tx.Each(func(Judged) error {
 			<-tx.Context().Done()

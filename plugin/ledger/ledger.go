@@ -183,13 +183,17 @@ func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
 // View runs f in one read transaction: it sees one state of the ledger. A reader beside the worker has an
 // hour for it.
 func (l *Ledger) View(ctx context.Context, f func(*Tx) error) error {
-	if l.readFor > 0 {
-		limited, cancel := context.WithTimeoutCause(ctx, l.readFor, errReadTooLong)
-		defer cancel()
-		defer l.endWith(limited)()
-		ctx = limited
+	if l.readFor <= 0 {
+		return l.transact(ctx, "BEGIN", f)
 	}
-	return l.transact(ctx, "BEGIN", f)
+	limited, cancel := context.WithTimeoutCause(ctx, l.readFor, errReadTooLong)
+	defer cancel()
+	defer l.endWith(limited)()
+	err := l.transact(limited, "BEGIN", f)
+	if err != nil && !errors.Is(err, errReadTooLong) && errors.Is(context.Cause(limited), errReadTooLong) {
+		err = fmt.Errorf("%w (%w)", errReadTooLong, err) // wherever in the transaction the time was over
+	}
+	return err
 }
 
 func (l *Ledger) transact(ctx context.Context, begin string, f func(*Tx) error) error {
