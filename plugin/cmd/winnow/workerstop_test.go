@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,14 +52,14 @@ func TestAnEndedSessionEndsTheWorker(t *testing.T) {
 
 func TestAWorkerEndsWhenItsParentHasGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gone := false
+		var gone atomic.Bool
 		ctx, end := context.WithCancelCause(t.Context())
-		stop := watchParent(func() bool { return gone }, end)
+		stop := watchParent(gone.Load, end)
 		time.Sleep(10 * parentLook)
 		if ctx.Err() != nil {
 			t.Error("it ended while its parent lived")
 		}
-		gone = true
+		gone.Store(true)
 		time.Sleep(parentLook + time.Millisecond)
 		var log bytes.Buffer
 		err := (&globals{}).whyEnded(ctx, slog.New(slog.NewTextHandler(&log, nil)))
