@@ -15,6 +15,8 @@ type gate struct {
 	requests *rate.Limiter // nil: no limit of ours
 	tokens   *rate.Limiter
 
+	reserving sync.Mutex // a request takes all its parts of our limits at once, so that none overtakes
+
 	mu       sync.Mutex
 	leftReqs window
 	leftToks window
@@ -86,13 +88,7 @@ func (g *gate) own(ctx context.Context, l *rate.Limiter, n int64) error {
 		return nil
 	}
 	now := g.now()
-	var parts []*rate.Reservation
-	var wait time.Duration
-	for n > 0 {
-		part := min(n, int64(l.Burst()))
-		r := l.ReserveN(now, int(part))
-		parts, wait, n = append(parts, r), r.DelayFrom(now), n-part
-	}
+	parts, wait := g.reserve(l, n, now)
 	var err error
 	if inTime(ctx, wait) {
 		err = sleep(ctx, wait)
@@ -103,6 +99,19 @@ func (g *gate) own(ctx context.Context, l *rate.Limiter, n int64) error {
 		parts[i].CancelAt(g.now())
 	}
 	return err
+}
+
+// reserve takes n from a bucket and returns the parts it took and how long they are to wait. The parts
+// of two requests never mix: requests that had most of their parts early would all end together.
+func (g *gate) reserve(l *rate.Limiter, n int64, now time.Time) (parts []*rate.Reservation, wait time.Duration) {
+	g.reserving.Lock()
+	defer g.reserving.Unlock()
+	for n > 0 {
+		part := min(n, int64(l.Burst()))
+		r := l.ReserveN(now, int(part))
+		parts, wait, n = append(parts, r), r.DelayFrom(now), n-part
+	}
+	return parts, wait
 }
 
 // take lets one request pass, or returns what to wait for and until when.
