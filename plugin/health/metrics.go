@@ -29,7 +29,7 @@ type Metrics struct {
 	reason func(error) string // why a delivery failed, in a word of a closed list
 
 	outcomes, searches, deliveries, tries, looked, imported *prometheus.CounterVec
-	attempts, tokens, dollars, reloads                      *prometheus.CounterVec
+	attempts, tokens, dollars, reloads, late, otherWays     *prometheus.CounterVec
 	unpriced                                                prometheus.Counter
 	turns                                                   *prometheus.HistogramVec
 	turned, aloft, waiting, remembered                      prometheus.Gauge
@@ -75,6 +75,11 @@ func (m *Metrics) zeros() {
 	for _, result := range []string{"failed", "ok"} {
 		m.turns.WithLabelValues(result)
 	}
+	for _, did := range []string{"notables", "comments", "would_comment", "visible_already", "no_sink_for_them"} {
+		for _, why := range []winnow.Reason{winnow.ReasonNoModel, winnow.ReasonTryFailed, winnow.ReasonStaleHeartbeat, winnow.ReasonQueued} {
+			m.late.WithLabelValues(did, string(why))
+		}
+	}
 	for _, state := range []winnow.State{winnow.StateEscalated, winnow.StateLeft} { // left: in shadow
 		m.outcomes.WithLabelValues(string(state), string(winnow.ReasonGaveUp), "winnow")
 		m.outcomes.WithLabelValues(string(state), string(winnow.ReasonNeverTriaged), string(winnow.SourceOffline))
@@ -85,6 +90,8 @@ func (m *Metrics) counters() {
 	m.outcomes = m.counter("winnow_outcomes_total", "Outcomes that were kept, also that an alert was queued.", "state", "reason", "closer")
 	m.searches = m.counter("winnow_search_outcomes_total", "The same by search.", "search", "state")
 	m.deliveries = m.counter("winnow_deliveries_total", "Tries to deliver.", "sink", "result")
+	m.otherWays = m.counter("winnow_deliveries_other_way_total", "Deliveries that a sink gave up and another took on.", "sink", "other")
+	m.late = m.counter("winnow_late_alerts_total", "Alerts that were not settled within visible_within.", "did", "reason")
 	m.tries = m.counter("winnow_triage_failures_total", "Tries to judge an alert that failed.", "cause")
 	m.looked = m.counter("winnow_cache_lookups_total", "Look-ups of remembered verdicts.", "result")
 	m.imported = m.counter("winnow_spool_records_total", "Records of the spool that were taken over.", "result")
@@ -177,6 +184,12 @@ func (m *Metrics) Delivered(sink string, err error, last bool) {
 	}
 	m.deliveries.WithLabelValues(sink, result).Inc()
 }
+
+// WentOtherWay counts a delivery that goes out through another sink.
+func (m *Metrics) WentOtherWay(sink, other string) { m.otherWays.WithLabelValues(sink, other).Inc() }
+
+// Late counts an alert that was not settled in time.
+func (m *Metrics) Late(did string, why winnow.Reason) { m.late.WithLabelValues(did, string(why)).Inc() }
 
 // Attempt is an attempt of a call to a paid model that has ended.
 type Attempt struct {

@@ -244,8 +244,12 @@ func TestCountersCount(t *testing.T) {
 	m.Attempted(Attempt{Model: "small", Kind: "classify", Outcome: "settled", Input: -10, Booked: -1})
 	m.Turned(start, 2*time.Second, true)
 	m.Loaded(Content{Rules: 14, Errors: 2, Broken: true, Lists: 3, BadLists: 1, At: start, Run: winnow.RunEnforce})
+	m.Late("comments", winnow.ReasonNoModel)
+	m.WentOtherWay("finding", "notable")
 	got := text(t, m)
 	for _, line := range []string{
+		`winnow_late_alerts_total{did="comments",reason="no_model"} 1`, `winnow_late_alerts_total{did="notables",reason="queued"} 0`,
+		`winnow_deliveries_other_way_total{other="notable",sink="finding"} 1`,
 		`winnow_deliveries_total{result="delivered",sink="update"} 1`,
 		`winnow_deliveries_total{result="auth",sink="update"} 1`,
 		`winnow_deliveries_total{result="given_up",sink="update"} 1`,

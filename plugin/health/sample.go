@@ -28,6 +28,14 @@ type Source struct {
 	// concurrent use.
 	Breakers func() map[string]bool
 
+	// Ledger is the worker's own: what it knows of the audit chain, and whether it is damaged. nil: there is
+	// none.
+	Ledger *ledger.Ledger
+
+	// Awaited says of each sink that asks for receipts how many it waits for; nil: none does. Safe for
+	// concurrent use.
+	Awaited func() map[string]int
+
 	// Reconciled returns until when everything that Splunk fired was compared; zero: not yet. nil: nobody
 	// knows.
 	Reconciled func(*ledger.Tx) (time.Time, error)
@@ -50,6 +58,9 @@ type sample struct {
 	gauges             ledger.Gauges
 	reconciled         time.Time
 	ledgerBytes        int64
+	ledgerFree         int64 // of those
+	auditGaps          int
+	awaited            map[string]int
 	records            int
 	spoolBytes         int64
 	oldest             time.Time // zero: the spool is empty
@@ -90,6 +101,9 @@ func (s *sampler) sample(ctx context.Context) *sample {
 	if s.Breakers != nil {
 		out.open = s.Breakers()
 	}
+	if s.Awaited != nil {
+		out.awaited = s.Awaited()
+	}
 	s.last, s.at = out, now
 	return out
 }
@@ -109,8 +123,14 @@ func (x *sample) readLedger(ctx context.Context, s *Source, now time.Time) (err 
 			x.ledgerBytes += info.Size()
 		}
 	}
+	if _, x.ledgerFree, err = l.Size(ctx); err != nil {
+		return err
+	}
 	return l.View(ctx, func(t *ledger.Tx) (err error) {
-		if x.gauges, err = t.Gauges(now); err != nil || s.Reconciled == nil {
+		if x.gauges, err = t.Gauges(now); err != nil {
+			return err
+		}
+		if x.auditGaps, err = t.AuditGaps(); err != nil || s.Reconciled == nil {
 			return err
 		}
 		x.reconciled, err = s.Reconciled(t)
@@ -182,6 +202,12 @@ var (
 	diskFree     = desc("winnow_disk_free_bytes", "Free bytes on the disk of the state folder.")
 	diskLeast    = desc("winnow_disk_min_free_bytes", "[gate] min_free: below it the action stores nothing.")
 	ledgerBytes  = desc("winnow_ledger_bytes", "Size of the ledger.")
+	ledgerFree   = desc("winnow_ledger_free_bytes", "Bytes of it that are free within the file.")
+	ledgerBad    = desc("winnow_ledger_damaged", "1 when the ledger's file was found damaged.")
+	auditBroken  = desc("winnow_audit_broken", "1 while nothing can be audited, and so nothing closes.")
+	auditEntries = desc("winnow_audit_entries", "Number of the last entry of the audit chain.")
+	auditGaps    = desc("winnow_audit_gaps", "Alerts whose last record is not in the audit chain yet.")
+	awaited      = desc("winnow_receipts_awaited", "Deliveries that were sent and are not known to have arrived.", "sink")
 	heartbeatAge = desc("winnow_heartbeat_age_seconds", "Age of the worker's heartbeat, as the action sees it.")
 	budgetLimit  = desc("winnow_budget_limit_dollars", "[budget]; absent without a limit.", "period")
 	budgetLeft   = desc("winnow_budget_left_dollars", "What may still be booked; absent without a limit.", "period")
@@ -194,6 +220,7 @@ var (
 
 var liveDescs = []*prometheus.Desc{
 	alertsHeld, queueAlerts, queueOldest, outboxWaits, outboxOldest, spoolFiles, spoolBytes, spoolOldest, spoolBad, diskFree, diskLeast, ledgerBytes,
+	ledgerFree, ledgerBad, auditBroken, auditEntries, auditGaps, awaited,
 	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, breakerOpen, readable, reconciledAt, clockJump,
 }
 
@@ -221,6 +248,10 @@ func (l *live) Collect(out chan<- prometheus.Metric) {
 	if x.err["ledger"] == nil {
 		x.sendLedger(send, now)
 	}
+	sendOwn(send, s.Ledger, x.err["ledger"])
+	for sink, n := range x.awaited {
+		send(awaited, float64(n), sink)
+	}
 	if x.err["spool"] == nil {
 		send(spoolFiles, float64(x.records))
 		send(spoolBytes, float64(x.spoolBytes))
@@ -240,8 +271,19 @@ func (l *live) Collect(out chan<- prometheus.Metric) {
 	send(clockJump, x.jumped.Seconds())
 }
 
+// sendOwn tells what the worker knows of its ledger, also when it could not be read just now.
+func sendOwn(send func(*prometheus.Desc, float64, ...string), l *ledger.Ledger, failed error) {
+	send(ledgerBad, flag(errors.Is(failed, ledger.ErrDamaged) || l != nil && l.Damaged()))
+	if l != nil {
+		send(auditBroken, flag(l.Unaudited() != nil))
+		send(auditEntries, float64(l.AuditHead()))
+	}
+}
+
 func (x *sample) sendLedger(send func(*prometheus.Desc, float64, ...string), now time.Time) {
 	send(ledgerBytes, float64(x.ledgerBytes))
+	send(ledgerFree, float64(x.ledgerFree))
+	send(auditGaps, float64(x.auditGaps))
 	if !x.reconciled.IsZero() {
 		send(reconciledAt, float64(x.reconciled.Unix()))
 	}

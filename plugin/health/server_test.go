@@ -149,6 +149,59 @@ func TestMetricsOfAState(t *testing.T) {
 	}
 }
 
+// What the worker knows of its ledger is told also when the file cannot be read.
+func TestMetricsOfTheAuditChain(t *testing.T) {
+	m, s, now := folder(t)
+	l, err := ledger.Open(t.Context(), s.Deployment.Path("ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	s.Ledger, s.Awaited = l, func() map[string]int { return map[string]int{"indexers": 3} }
+	m.Use(*s)
+	says := func(when string, lines ...string) {
+		t.Helper()
+		*now = now.Add(sampleFor)
+		got := text(t, m)
+		for _, line := range lines {
+			if !strings.Contains(got, "\n"+line+"\n") {
+				t.Errorf("%s: missing: %s\n%s", when, line, got)
+			}
+		}
+	}
+	add := func(id string) {
+		t.Helper()
+		a := winnow.Alert{ID: id, SearchName: "s", Key: winnow.Key{Host: "h", SID: id, RID: "0"}, Received: start}
+		rec := winnow.NewRecord(&a, winnow.Proposal{Kind: winnow.ProposePass, Reason: winnow.ReasonNoRule})
+		if err := l.Update(t.Context(), func(tx *ledger.Tx) error { return tx.Add(ledger.Entry{Alert: a}, rec) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("01KAG8Y6V0AAAAAAAAAAAAAAAA")
+	says("all is well", "winnow_audit_broken 0", "winnow_audit_entries 2", "winnow_audit_gaps 0", "winnow_ledger_damaged 0",
+		"winnow_ledger_free_bytes 0", `winnow_receipts_awaited{sink="indexers"} 3`)
+	l.FailAudit(errors.New("broken"))
+	add("01KAG8Y6V0AAAAAAAAAAAAAAAB")
+	says("nothing can be audited", "winnow_audit_broken 1", "winnow_audit_entries 2", "winnow_audit_gaps 1")
+	l.RecheckAudit(t.Context())
+	says("it goes on", "winnow_audit_broken 0", "winnow_audit_entries 3", "winnow_audit_gaps 0")
+	s.Deployment.State = t.TempDir() // no ledger is there
+	m.Use(*s)
+	says("it cannot be read", `winnow_state_readable{part="ledger"} 0`, "winnow_audit_broken 0", "winnow_ledger_damaged 0")
+}
+
+func TestMetricOfADamagedLedger(t *testing.T) {
+	m, s, _ := folder(t)
+	name := s.Deployment.Path("ledger.db")
+	_ = os.Remove(name + "-wal")
+	if err := os.WriteFile(name, []byte(strings.Repeat("no ", 5000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, m); !strings.Contains(got, "\nwinnow_ledger_damaged 1\n") {
+		t.Errorf("it is not said:\n%s", got)
+	}
+}
+
 // BenchmarkSample looks at a state folder in which much waits: that is what a scrape costs at most.
 func BenchmarkSample(b *testing.B) {
 	d := &state.Deployment{State: b.TempDir(), Settings: &conf.Settings{}}

@@ -366,3 +366,10 @@ func (t *Tx) hashOf(seq int64) (h audit.Hash, err error) {
 	copy(h[:], raw)
 	return h, err
 }
+
+// AuditGaps returns how many alerts have a last record that the chain does not tell of, because it could not
+// be written; see [Ledger.RecheckAudit].
+func (t *Tx) AuditGaps() (n int, err error) {
+	_, err = t.get("SELECT count(*) FROM audit_gaps", nil, &n)
+	return n, err
+}

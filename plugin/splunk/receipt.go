@@ -161,6 +161,12 @@ func (t *tracker) keep(r *receipt) {
 // maxReceipts is how many receipts are kept before the oldest are looked through.
 const maxReceipts = 10_000
 
+func (t *tracker) awaited() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.sent)
+}
+
 func (t *tracker) forget(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

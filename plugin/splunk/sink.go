@@ -22,6 +22,12 @@ type BatchSink interface {
 	DeliverAll(ctx context.Context, all []ledger.Delivery) []error
 }
 
+// Awaiter is a sink that asks whether what it has sent has arrived. Awaited returns how many deliveries it
+// asks about: it knows them in memory only, and after a restart they are sent again. Safe for concurrent use.
+type Awaiter interface {
+	Awaited() int
+}
+
 // Checker is a sink that can say whether what it delivers to is there. Check changes nothing.
 type Checker interface {
 	Check(ctx context.Context) error
@@ -40,6 +46,10 @@ var (
 	_ BatchSink = (*StreamSink)(nil)
 	_ BatchSink = (*WebhookSink)(nil)
 	_ BatchSink = (*SCSSink)(nil)
+
+	_ Awaiter = (*HECSink)(nil)
+	_ Awaiter = (*ReceiversSink)(nil)
+	_ Awaiter = (*StreamSink)(nil)
 )
 
 // wrongKind is what a sink answers to a delivery that was meant for a sink of another type.

@@ -73,6 +73,9 @@ func (s *HECSink) DeliverAll(ctx context.Context, all []ledger.Delivery) []error
 	return s.track.deliverAs(ctx, s.name, s.opts.Verify, all)
 }
 
+// Awaited returns how many events are sent and not confirmed.
+func (s *HECSink) Awaited() int { return s.track.awaited() }
+
 // Check asks the collector for its health.
 func (s *HECSink) Check(ctx context.Context) error { return s.server.healthHEC(ctx) }
 

@@ -103,11 +103,17 @@ func TestHECIsDoneWhenAcknowledged(t *testing.T) {
 		}
 		c.clk.advance(5 * time.Second)
 	}
+	if n := c.sink.Awaited(); n != 3 {
+		t.Errorf("%d receipts are awaited", n)
+	}
 	c.Acknowledge()
 	for i, err := range c.sink.DeliverAll(t.Context(), all) {
 		if err != nil {
 			t.Errorf("event %d: %v", i, err)
 		}
+	}
+	if n := c.sink.Awaited(); n != 0 {
+		t.Errorf("%d receipts are awaited when all have arrived", n)
 	}
 	if got := c.keys(); len(got) != 3 || c.Posts() != 1 {
 		t.Errorf("%d requests wrote %v, want one request", c.Posts(), got)

@@ -53,6 +53,9 @@ func (s *ReceiversSink) DeliverAll(ctx context.Context, all []ledger.Delivery) [
 	return s.track.deliverAs(ctx, s.name, s.opts.Verify, all)
 }
 
+// Awaited returns how many events are sent and not confirmed.
+func (s *ReceiversSink) Awaited() int { return s.track.awaited() }
+
 // Check asks splunkd whether the session holds.
 func (s *ReceiversSink) Check(ctx context.Context) error {
 	_, err := s.opts.Client.User(ctx)

@@ -57,6 +57,9 @@ func (s *StreamSink) DeliverAll(ctx context.Context, all []ledger.Delivery) []er
 	return s.track.deliverAs(ctx, s.name, s.opts.Verify, all)
 }
 
+// Awaited returns how many events are sent and not confirmed.
+func (s *StreamSink) Awaited() int { return s.track.awaited() }
+
 func (s *StreamSink) send(ctx context.Context, all []ledger.Delivery) []sending {
 	out := make([]sending, len(all))
 	var down error

@@ -200,6 +200,9 @@ func (w *Worker) undelivered(t *ledger.Tx, p *ledger.Pending, failure error, pau
 		if err != nil {
 			return err
 		}
+		if other != "" {
+			w.Engine.Meter.WentOtherWay(p.Sink, other)
+		}
 		w.Log.Error("delivery given up: it stays in the outbox", "sink", p.Sink, "id", p.Record.ID, "attempts", p.Attempts+1,
 			"other_way", other, "err", failure)
 	case !held:

@@ -35,6 +35,12 @@ type Meter interface {
 	// Delivered says what became of a try to deliver: err is nil when the sink has taken it, last says that
 	// it is not tried again.
 	Delivered(sink string, err error, last bool)
+
+	// WentOtherWay says that what a sink has given up goes out through another one.
+	WentOtherWay(sink, other string)
+
+	// Late says that an alert was not settled in time, what was done so that people see it, and why it waits.
+	Late(did string, why winnow.Reason)
 }
 
 // silent counts nothing.
@@ -48,6 +54,8 @@ func (silent) Settled(string, winnow.State, winnow.Reason, string) {}
 func (silent) Tried(string)                                        {}
 func (silent) Looked(bool)                                         {}
 func (silent) Delivered(string, error, bool)                       {}
+func (silent) WentOtherWay(string, string)                         {}
+func (silent) Late(string, winnow.Reason)                          {}
 
 // kept is an outcome that counts once its transaction is committed.
 type kept struct {

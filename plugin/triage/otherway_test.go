@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
@@ -65,5 +67,18 @@ func TestGivenUpGoesAnotherWay(t *testing.T) {
 				t.Errorf("told %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// That something went another way is counted, once.
+func TestGivenUpGoesAnotherWayAndIsCounted(t *testing.T) {
+	r := newRig(t, "gate.place=beside", "sink:finding.disabled=0")
+	rec := r.triage(r.alert("0"))
+	r.settle(rec.ID, winnow.TruePositive, winnow.StateEscalated)
+	w := r.watch()
+	w.update.fail = func(ledger.Delivery) error { return errForGood }
+	w.turns()
+	if diff := cmp.Diff([]string{"update to notable"}, w.meter.said); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -197,6 +197,7 @@ func (w *Worker) logLate(all []late) {
 	for i := range all {
 		did[all[i].did]++
 		why[string(all[i].why)]++
+		w.Engine.Meter.Late(all[i].did, all[i].why)
 	}
 	args := []any{"alerts", len(all)}
 	for _, name := range slices.Sorted(maps.Keys(did)) {

@@ -21,6 +21,7 @@ import (
 type watched struct {
 	*rig
 	*Worker
+	meter                   lateMeter
 	notable, update, events *sink
 	log                     bytes.Buffer
 }
@@ -30,9 +31,19 @@ func (r *rig) watch() *watched {
 	w := &watched{rig: r, notable: &sink{name: "notable"}, update: &sink{name: "update"}, events: &sink{name: "events"}}
 	w.Worker = r.worker(w.notable, w.update, w.events)
 	w.Log = slog.New(slog.NewTextHandler(&w.log, nil))
+	r.engine.Meter = &w.meter
 	r.ok(w.takeOver(r.t.Context()))
 	return w
 }
+
+// lateMeter keeps what it is told of late alerts and of deliveries that go another way.
+type lateMeter struct {
+	silent
+	said []string
+}
+
+func (m *lateMeter) Late(did string, why winnow.Reason) { m.said = append(m.said, did+" "+string(why)) }
+func (m *lateMeter) WentOtherWay(sink, other string)    { m.said = append(m.said, sink+" to "+other) }
 
 // turns lets the worker take turns until it has nothing to do.
 func (w *watched) turns() {
@@ -134,6 +145,10 @@ func TestWhatIsDoneForLateAlerts(t *testing.T) {
 			}
 			if !strings.Contains(w.log.String(), c.log+` why="no_model=1"`) {
 				t.Errorf("the log does not say %s:\n%s", c.log, w.log.String())
+			}
+			did, _, _ := strings.Cut(c.log, "=")
+			if diff := cmp.Diff([]string{did + " no_model"}, w.meter.said); diff != "" {
+				t.Errorf("counted: -want +got:\n%s", diff)
 			}
 			r.broken, r.at = nil, r.at.Add(30*time.Minute)
 			w.turns()

@@ -37,11 +37,14 @@ func healthPlace(d *state.Deployment) health.Place {
 }
 
 // serveHealth answers for a worker until stop is called. That it cannot is no reason not to work.
-func (g *globals) serveHealth(d *state.Deployment, p *parts, log *slog.Logger) (stop func()) {
+func (g *globals) serveHealth(d *state.Deployment, p *parts, sinks []triage.Sink, log *slog.Logger) (stop func()) {
 	if g.metrics == nil {
 		return func() {}
 	}
-	g.metrics.Use(health.Source{Deployment: d, Now: g.now, Breakers: p.models.breakers, Reconciled: reconciledUntil})
+	g.metrics.Use(health.Source{
+		Deployment: d, Now: g.now, Ledger: p.ledger, Breakers: p.models.breakers, Reconciled: reconciledUntil,
+		Awaited: func() map[string]int { return receiptsOf(sinks) },
+	})
 	cannot := func(err error) { log.Error("health and metrics are not answered", "err", err) }
 	stop, err := health.Serve(g.metrics, healthPlace(d), cannot)
 	if err != nil {
@@ -49,6 +52,17 @@ func (g *globals) serveHealth(d *state.Deployment, p *parts, log *slog.Logger) (
 		return func() {}
 	}
 	return stop
+}
+
+// receiptsOf says of each sink that asks for receipts how many it waits for.
+func receiptsOf(sinks []triage.Sink) map[string]int {
+	out := map[string]int{}
+	for _, s := range sinks {
+		if a, ok := s.(splunk.Awaiter); ok {
+			out[s.Name()] = a.Awaited()
+		}
+	}
+	return out
 }
 
 // reconciledUntil returns how far what Splunk fired was compared with what is here.
