@@ -91,7 +91,7 @@ func (m *Metrics) counters() {
 	m.searches = m.counter("winnow_search_outcomes_total", "The same by search.", "search", "state")
 	m.deliveries = m.counter("winnow_deliveries_total", "Tries to deliver.", "sink", "result")
 	m.otherWays = m.counter("winnow_deliveries_other_way_total", "Deliveries that a sink gave up and another took on.", "sink", "other")
-	m.late = m.counter("winnow_late_alerts_total", "Alerts that were not settled within visible_within.", "did", "reason")
+	m.late = m.counter("winnow_late_alerts_total", "Alerts that were not settled in the time of their severity.", "did", "reason")
 	m.tries = m.counter("winnow_triage_failures_total", "Tries to judge an alert that failed.", "cause")
 	m.looked = m.counter("winnow_cache_lookups_total", "Look-ups of remembered verdicts.", "result")
 	m.imported = m.counter("winnow_spool_records_total", "Records of the spool that were taken over.", "result")

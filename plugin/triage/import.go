@@ -50,7 +50,8 @@ func (w *Worker) importSpool(ctx context.Context) (n int, err error) {
 	var errs []error
 	for g := range groups {
 		for _, f := range g.failed {
-			errs = append(errs, w.unreadNow(f.id, f.err))
+			aside, err := w.importFailed(ctx, f.entry, f.err)
+			n, errs = n+one(aside), append(errs, err)
 		}
 		done, err := w.importSmall(ctx, g.records)
 		n, errs = n+done, append(errs, err)
@@ -69,8 +70,15 @@ type handful struct {
 }
 
 type notRead struct {
-	id  string
-	err error
+	entry alertaction.Entry
+	err   error
+}
+
+func one(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // readAhead reads records in groups, the next one while the one before goes into the ledger. It ends with
@@ -93,7 +101,7 @@ func (w *Worker) readAhead(ctx context.Context, entries []alertaction.Entry) <-c
 		for _, entry := range entries {
 			s, small, err := w.readOne(entry, keys, tries[entry.ID] >= unreadTries)
 			if err != nil {
-				g.failed = append(g.failed, notRead{entry.ID, fmt.Errorf("import %s: %w", entry.Path, err)})
+				g.failed = append(g.failed, notRead{entry, fmt.Errorf("import %s: %w", entry.Path, err)})
 				continue
 			}
 			if alone := !small || g.rows+len(s.rows) > importBatch; alone && len(g.records) > 0 && !send() {
@@ -121,6 +129,9 @@ func (w *Worker) readOne(entry alertaction.Entry, keys *winnow.Keys, lastTry boo
 }
 
 func (w *Worker) openSpooled(entry alertaction.Entry, lastTry bool) (*spooled, error) {
+	if w.poke != nil {
+		w.poke(entry.ID, nil)
+	}
 	rec, err := alertaction.OpenRecord(entry.Path)
 	damaged, isDamaged := errors.AsType[*alertaction.DamagedError](err)
 	if err != nil && !isDamaged {
@@ -141,14 +152,13 @@ func (w *Worker) openSpooled(entry alertaction.Entry, lastTry bool) (*spooled, e
 const unreadTries = 20
 
 // unreadNow counts the turns in which the disk did not give a record.
-func (w *Worker) unreadNow(id string, err error) error {
+func (w *Worker) unreadNow(id string, err error) {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		if w.unread == nil {
 			w.unread = map[string]int{}
 		}
 		w.unread[id]++
 	}
-	return err
 }
 
 // readSmall reads the rows of a record that can share a transaction with others. Commands, damaged records
@@ -192,7 +202,8 @@ func (w *Worker) importSmall(ctx context.Context, records []*spooled) (n int, er
 			err = w.finish(s)
 		}
 		if err != nil {
-			errs = append(errs, w.unreadNow(s.ID, fmt.Errorf("import %s: %w", s.Path, err)))
+			aside, err := w.importFailed(ctx, s.Entry, fmt.Errorf("import %s: %w", s.Path, err))
+			n, errs = n+one(aside), append(errs, err)
 			continue
 		}
 		delete(w.unread, s.ID)
@@ -225,6 +236,9 @@ func (w *Worker) admitAll(t *ledger.Tx, records []*spooled) error {
 
 func (w *Worker) admitRows(t *ledger.Tx, rows []Row) error {
 	for i := range rows {
+		if w.poke != nil {
+			w.poke("", &rows[i].Alert)
+		}
 		if _, err := w.Engine.Admit(t, rows[i]); err != nil {
 			return err
 		}

@@ -153,3 +153,35 @@ func TestToldToEndWhileItWaits(t *testing.T) {
 		t.Errorf("the queue is %+v", items)
 	}
 }
+
+// The tries of an alert that makes the analysts panic are counted across workers, and in the end it is a
+// person's, with its notable event.
+func TestPromise1PanicsAreCountedAcrossRestarts(t *testing.T) {
+	r := newRig(t, "gate.place=owner")
+	tries := 0
+	r.broken = analystFunc(func(llm.Input) (llm.Analysis, error) {
+		tries++
+		panic("MARKER")
+	})
+	id := r.admit(Row{Alert: r.alert("0"), Proposal: passes}).ID
+	notable := &sink{name: "notable"}
+	most := r.state.Settings.Worker.MaxAttempts
+	for try := 1; try <= most; try++ {
+		want(t, r.record(id), winnow.StateQueued, winnow.ReasonQueued)
+		r.once(r.worker(notable, &sink{name: "update"}, &sink{name: "events"}))
+		if tries != try {
+			t.Fatalf("tried %d times by worker %d", tries, try)
+		}
+		r.at = r.at.Add(r.state.Settings.Queue.RetryMax)
+		r.restart()
+	}
+	want(t, r.record(id), winnow.StateEscalated, winnow.ReasonGaveUp+":panic")
+	last := notable.took[len(notable.took)-1]
+	if last.Record.ID != id || last.Kind != ledger.DeliverNotable {
+		t.Errorf("the last notable is %+v", last)
+	}
+	r.once(r.worker(notable, &sink{name: "update"}, &sink{name: "events"}))
+	if tries != most || len(notable.took) != 1 {
+		t.Errorf("%d tries, %d notables", tries, len(notable.took))
+	}
+}

@@ -64,6 +64,10 @@ type Worker struct {
 	// ticked is for tests: how much time really passed since the last turn.
 	ticked func() time.Duration
 
+	// poke is for tests: it is called with the ID of each record that is opened, and with each alert before it
+	// is admitted, and may panic. It may be called by two goroutines at once.
+	poke func(record string, a *winnow.Alert)
+
 	unread map[string]int // turns in which the disk did not give a record of the spool
 }
 
