@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/winnow-soc/winnow"
@@ -152,7 +153,7 @@ func (w *Worker) admitOne(ctx context.Context, row Row) error {
 	})
 	bare := row
 	bare.Alert.Fields = nil
-	bare.Alert.Warnings = append(bare.Alert.Warnings[:len(bare.Alert.Warnings):len(bare.Alert.Warnings)],
+	bare.Alert.Warnings = append(slices.Clip(bare.Alert.Warnings),
 		"winnow failed over this row: its fields are in spool/bad alone")
 	for _, next := range []Row{row, bare} {
 		if _, broke := errors.AsType[*PanicError](err); !broke {
