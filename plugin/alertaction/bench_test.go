@@ -268,38 +268,74 @@ func main() {
 }
 `
 
+// bareSource is what the system takes for the same promise: a file of two kilobytes that survives a crash.
+const bareSource = `package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+)
+
+func main() {
+	name := fmt.Sprintf("%d", os.Getpid())
+	f, err := os.OpenFile(os.Args[1]+"/tmp/"+name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	must(err)
+	_, err = f.Write(bytes.Repeat([]byte("x"), 2048))
+	must(err)
+	must(f.Sync())
+	must(f.Close())
+	must(os.Rename(f.Name(), os.Args[1]+"/"+name))
+	dir, err := os.Open(os.Args[1])
+	must(err)
+	must(dir.Sync())
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ERROR", err)
+		os.Exit(1)
+	}
+}
+`
+
 // TestBenchSpool: splunkd runs many actions at once, and their writing must not queue up: 32 processes at once
-// that store a record take as long as 32 that store none.
+// that store a record take as long as 32 that only write a file durably. What the disk takes for that is shown
+// beside it.
 func TestBenchSpool(t *testing.T) {
 	dir := skipUnlessBench(t)
-	const atOnce, each = 32, 8
 	a := newApp(t, "")
 	spool := a.open().Path("spool")
-	writer := program(t, a, spoolSource)
-	storm := func(argv ...string) func() time.Duration {
-		return func() time.Duration {
-			start := time.Now()
-			var all sync.WaitGroup
-			for range atOnce {
-				all.Go(func() {
-					for range each {
-						runProcess(t, a, "", argv...)
-					}
-				})
-			}
-			all.Wait()
-			took := time.Since(start)
-			emptySpool(t, a)
-			return took
-		}
-	}
-	m := interleaved(9, storm(writer), storm(writer, spool))
-	ms := func(i int) float64 { return m[i].Seconds() * 1000 / (atOnce * each) }
-	ratio := ms(1) / ms(0)
+	writer, bare := program(t, a, spoolSource), program(t, a, bareSource)
+	m := interleaved(9, storm(t, a, writer), storm(t, a, bare, spool), storm(t, a, writer, spool))
+	ms := func(i int) float64 { return m[i].Seconds() * 1000 / (stormAtOnce * stormEach) }
+	disk, ratio := ms(1)/ms(0), ms(2)/ms(1)
 	publish(t, dir, "spool", []benchLine{
-		{Name: "a process that stores nothing, 32 at once", Value: ms(0), Unit: "ms"},
-		{Name: "one that stores a record, 32 at once", Value: ms(1), Unit: "ms", Against: "stores nothing", Ratio: ratio, Want: "<= 1.3", OK: ratio <= 1.3},
+		{Name: "stores nothing, 32 at once", Value: ms(0), Unit: "ms"},
+		{Name: "bare durable file, 32 at once", Value: ms(1), Unit: "ms", Against: "stores nothing", Ratio: disk, Want: "the disk's", OK: true},
+		{Name: "a spool record, 32 at once", Value: ms(2), Unit: "ms", Against: "bare durable file", Ratio: ratio, Want: "<= 1.3", OK: ratio <= 1.3},
 	})
+}
+
+const stormAtOnce, stormEach = 32, 8
+
+// storm starts a program many times, 32 at once, and empties the spool.
+func storm(t *testing.T, a *app, argv ...string) func() time.Duration {
+	return func() time.Duration {
+		start := time.Now()
+		var all sync.WaitGroup
+		for range stormAtOnce {
+			all.Go(func() {
+				for range stormEach {
+					runProcess(t, a, "", argv...)
+				}
+			})
+		}
+		all.Wait()
+		took := time.Since(start)
+		emptySpool(t, a)
+		return took
+	}
 }
 
 func process(t *testing.T, a *app, stdin string, argv ...string) func() time.Duration {
@@ -393,11 +429,11 @@ func publishCache(t *testing.T, a *app) {
 	}
 }
 
-// emptySpool takes the records out of the spool.
+// emptySpool takes the files out of the spool.
 func emptySpool(t *testing.T, a *app) {
 	t.Helper()
 	for _, path := range list(a.open().Path("spool")) {
-		if _, _, ok := splitName(filepath.Base(path)); ok {
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package alertaction
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -15,11 +16,15 @@ import (
 // little endian), CRC-32 over the frame's offset, kind, length and data (4 bytes), data. The last
 // frame is the end: it holds the SHA-256 of all bytes before it. A file without it was torn.
 //
+// A kind in lower case says that the data is packed: DEFLATE (RFC 1951) of at most maxFrame bytes.
+// Version 1 had no such frames; it is read all the same, since an upgrade finds it in the spool.
+//
 // The polynomial is gzip's: its tables are there already in a program that lives for milliseconds.
 const (
-	spoolMagic = "winnow spool 1\n"
-	frameHead  = 9
-	maxFrame   = 1 << 20
+	spoolMagic  = "winnow spool 2\n"
+	spoolMagic1 = "winnow spool 1\n"
+	frameHead   = 9
+	maxFrame    = 1 << 20
 )
 
 type frameKind byte
@@ -51,6 +56,7 @@ type frameWriter struct {
 	out    *bufio.Writer
 	sum    hash.Hash
 	offset int64
+	packed bytes.Buffer
 }
 
 // newFrameWriter writes through a buffer of the size given, at most the one that large files want.
@@ -66,7 +72,16 @@ func (w *frameWriter) write(data []byte) error {
 	return err
 }
 
+// frame writes data of at most maxFrame bytes, packed where that is worth it.
 func (w *frameWriter) frame(kind frameKind, data []byte) error {
+	if packed, ok := w.pack(data); ok {
+		return w.asIs(kind.packed(), packed)
+	}
+	return w.asIs(kind, data)
+}
+
+// asIs writes data that does not get smaller.
+func (w *frameWriter) asIs(kind frameKind, data []byte) error {
 	var head [frameHead]byte
 	head[0] = byte(kind)
 	binary.LittleEndian.PutUint32(head[1:], uint32(len(data)))
@@ -77,11 +92,11 @@ func (w *frameWriter) frame(kind frameKind, data []byte) error {
 	return w.write(data)
 }
 
-// frames writes data of any length.
-func (w *frameWriter) frames(kind frameKind, data []byte) error {
+// frames writes data of any length, each frame with put.
+func (w *frameWriter) frames(kind frameKind, data []byte, put func(frameKind, []byte) error) error {
 	for len(data) > 0 {
 		n := min(len(data), maxFrame)
-		if err := w.frame(kind, data[:n]); err != nil {
+		if err := put(kind, data[:n]); err != nil {
 			return err
 		}
 		data = data[n:]
@@ -102,6 +117,7 @@ type frameReader struct {
 	sum    hash.Hash // nil after the first pass, which has checked the whole file
 	offset int64     // of the next frame
 	data   []byte
+	text   bytes.Buffer // of data that is packed
 }
 
 var (
@@ -115,7 +131,7 @@ func newFrameReader(in io.Reader) (*frameReader, error) {
 	if _, err := io.ReadFull(r.in, magic); err != nil {
 		return nil, torn(err)
 	}
-	if string(magic) != spoolMagic {
+	if string(magic) != spoolMagic && string(magic) != spoolMagic1 {
 		return nil, errors.New("not a spool record of this version")
 	}
 	r.sum.Write(magic)
@@ -152,6 +168,10 @@ func (r *frameReader) next() (frameKind, []byte, error) {
 	if r.sum != nil {
 		r.sum.Write(head[:])
 		r.sum.Write(data)
+	}
+	if kind.isPacked() {
+		data, err := r.unpack(data)
+		return kind.unpacked(), data, err
 	}
 	return kind, data, nil
 }

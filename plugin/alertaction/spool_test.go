@@ -304,8 +304,13 @@ func TestRowsThatWereLostAreVisible(t *testing.T) {
 // TestDamageNeverDrops flips every byte and cuts at every length: a record is read as it was
 // written, or passes all rows on, and says that it is damaged.
 func TestDamageNeverDrops(t *testing.T) {
+	t.Run("small", func(t *testing.T) { testDamage(t, testPayload, 7) })
+	t.Run("packed", func(t *testing.T) { testDamage(t, longPayload, 12) })
+}
+
+func testDamage(t *testing.T, payload string, rows int) {
 	dir := newSpool(t)
-	path := writeAlert(t, dir, testHeader(KindAlert), testPayload, csvRows(7))
+	path := writeAlert(t, dir, testHeader(KindAlert), payload, csvRows(rows))
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,18 @@ func createRecord(dir string, h Header, size int) (*Writer, error) {
 
 func (w *Writer) frame(kind frameKind, data []byte) {
 	if w.err == nil {
-		w.err = w.frames.frames(kind, data)
+		w.err = w.frames.frames(kind, data, w.frames.frame)
+	}
+}
+
+// results stores a part of the results file. What Splunk has packed is not packed again.
+func (w *Writer) results(data []byte, zipped bool) {
+	put := w.frames.frame
+	if zipped {
+		put = w.frames.asIs
+	}
+	if w.err == nil {
+		w.err = w.frames.frames(frameResults, data, put)
 	}
 }
 
@@ -71,9 +82,11 @@ func (w *Writer) Body(text []byte) { w.frame(frameBody, text) }
 func (w *Writer) Results(in io.Reader) error {
 	w.resultsAt = w.frames.offset
 	buf := make([]byte, 256<<10)
-	for w.err == nil {
+	zipped := false
+	for first := true; w.err == nil; first = false {
 		chunk, err := readChunk(in, buf)
-		w.frame(frameResults, chunk)
+		zipped = zipped || first && isGzip(chunk)
+		w.results(chunk, zipped)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -87,7 +100,7 @@ func (w *Writer) Results(in io.Reader) error {
 // resultsText stores results that are in memory already.
 func (w *Writer) resultsText(data []byte) {
 	w.resultsAt = w.frames.offset
-	w.frame(frameResults, data)
+	w.results(data, isGzip(data))
 }
 
 func (w *Writer) add(d decision) {
