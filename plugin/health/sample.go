@@ -39,6 +39,10 @@ type Source struct {
 	// Reconciled returns until when everything that Splunk fired was compared; zero: not yet. nil: nobody
 	// knows.
 	Reconciled func(*ledger.Tx) (time.Time, error)
+
+	// Ahead returns how far the clock is ahead of what is known while it is not believed, else 0. nil: nobody
+	// knows.
+	Ahead func(*ledger.Tx) (time.Duration, error)
 }
 
 // sampler looks at the state folder, at most every few seconds however often it is asked.
@@ -57,6 +61,7 @@ type sample struct {
 
 	gauges             ledger.Gauges
 	reconciled         time.Time
+	ahead              time.Duration
 	ledgerBytes        int64
 	ledgerFree         int64 // of those
 	auditGaps          int
@@ -130,10 +135,12 @@ func (x *sample) readLedger(ctx context.Context, s *Source, now time.Time) (err 
 		if x.gauges, err = t.Gauges(now); err != nil {
 			return err
 		}
-		if x.auditGaps, err = t.AuditGaps(); err != nil || s.Reconciled == nil {
-			return err
+		if x.auditGaps, err = t.AuditGaps(); err == nil && s.Reconciled != nil {
+			x.reconciled, err = s.Reconciled(t)
 		}
-		x.reconciled, err = s.Reconciled(t)
+		if err == nil && s.Ahead != nil {
+			x.ahead, err = s.Ahead(t)
+		}
 		return err
 	})
 }
@@ -216,12 +223,14 @@ var (
 	readable     = desc("winnow_state_readable", "1 when this part of the state folder could be read.", "part")
 	reconciledAt = desc("winnow_reconciled_timestamp_seconds", "Everything that Splunk fired before was compared, Unix time.")
 	clockJump    = desc("winnow_clock_jump_seconds", "How far the clock was set since it was last looked at.")
+	clockAhead   = desc("winnow_clock_ahead_seconds", "How far the clock is ahead of what is known, while nothing is removed by age for that; else 0.")
 )
 
 var liveDescs = []*prometheus.Desc{
 	alertsHeld, queueAlerts, queueOldest, outboxWaits, outboxOldest, spoolFiles, spoolBytes, spoolOldest, spoolBad, diskFree, diskLeast, ledgerBytes,
 	ledgerFree, ledgerBad, auditBroken, auditEntries, auditGaps, awaited,
 	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, breakerOpen, readable, reconciledAt, clockJump,
+	clockAhead,
 }
 
 // Describe sends every description.
@@ -284,6 +293,7 @@ func (x *sample) sendLedger(send func(*prometheus.Desc, float64, ...string), now
 	send(ledgerBytes, float64(x.ledgerBytes))
 	send(ledgerFree, float64(x.ledgerFree))
 	send(auditGaps, float64(x.auditGaps))
+	send(clockAhead, x.ahead.Seconds())
 	if !x.reconciled.IsZero() {
 		send(reconciledAt, float64(x.reconciled.Unix()))
 	}

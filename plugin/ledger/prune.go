@@ -178,9 +178,10 @@ func (l *Ledger) Shrink(ctx context.Context, pages int) error {
 	return nil
 }
 
-// Newest returns when the newest alert was received, the zero time when there is none.
+// Newest returns when the newest alert was received or the last entry of the audit chain written, whichever
+// is later; the zero time when there is neither.
 func (t *Tx) Newest() (time.Time, error) {
 	var at int64
-	_, err := t.get("SELECT coalesce(max(received), 0) FROM alerts", nil, &at)
+	_, err := t.get("SELECT max((SELECT coalesce(max(received), 0) FROM alerts), coalesce((SELECT at FROM audit_head), 0))", nil, &at)
 	return timeOf(at), err
 }

@@ -82,7 +82,7 @@ func (w *Worker) prune(ctx context.Context, now time.Time) error {
 		if done, err = t.Prune(keep, pruneStep); err != nil {
 			return err
 		}
-		return t.SetMeta(retainedMeta, now.UTC().Format(time.RFC3339Nano))
+		return setRetained(t, now)
 	})
 	if err != nil {
 		return err
@@ -110,57 +110,6 @@ func (w *Worker) removeFiles(now time.Time) error {
 		}
 	}
 	return err
-}
-
-// Named values of the ledger: when retention last ran, and since when the clock is in doubt.
-const (
-	retainedMeta = "retained"
-	doubtMeta    = "retention_clock"
-)
-
-// clockTrust is how far the clock may be ahead of the last run, or of the newest alert, without doubt; and
-// how long it has to stand before it is believed: a clock that was set forward by mistake is noticed by then.
-const clockTrust = 24 * time.Hour
-
-// clockDoubt reports whether the clock may be wrong. Nothing is removed then: what is gone does not come
-// back when the clock does.
-func (w *Worker) clockDoubt(ctx context.Context, now time.Time) (doubt bool, err error) {
-	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
-		last, err := lastSeen(t)
-		if err != nil {
-			return err
-		}
-		if last.IsZero() || now.Sub(last) <= clockTrust {
-			return t.SetMeta(doubtMeta, "")
-		}
-		text, err := t.Meta(doubtMeta)
-		if err != nil {
-			return err
-		}
-		since, err := time.Parse(time.RFC3339Nano, text)
-		if err == nil && now.Sub(since) >= clockTrust {
-			return t.SetMeta(doubtMeta, "")
-		}
-		doubt = true
-		if err == nil && !now.Before(since) {
-			return nil
-		}
-		w.Log.Warn("nothing is removed: the clock is far ahead of the last run; it is believed after a day", "last", last, "now", now)
-		return t.SetMeta(doubtMeta, now.UTC().Format(time.RFC3339Nano))
-	})
-	return doubt, err
-}
-
-// lastSeen is when retention last ran, or else when the newest alert was received; zero: never.
-func lastSeen(t *ledger.Tx) (time.Time, error) {
-	text, err := t.Meta(retainedMeta)
-	if err != nil {
-		return time.Time{}, err
-	}
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return at, nil
-	}
-	return t.Newest()
 }
 
 func removeOld(dir string, before time.Time) error {

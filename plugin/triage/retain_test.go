@@ -13,7 +13,7 @@ import (
 func (r *rig) retainToday() {
 	r.t.Helper()
 	r.update(func(t *ledger.Tx) error {
-		return t.SetMeta(retainedMeta, r.at.Add(-time.Hour).UTC().Format(time.RFC3339Nano))
+		return setRetained(t, r.at.Add(-time.Hour))
 	})
 	w := r.worker()
 	for w.pruning = true; w.pruning; {
@@ -30,39 +30,13 @@ func (r *rig) count1() (n int) {
 	return n
 }
 
-// TestAClockSetForwardRemovesNothing: not before it has stood for a day.
-func TestAClockSetForwardRemovesNothing(t *testing.T) {
-	r := newRig(t)
-	r.drop(3)
-	r.deliverAll()
-	w := r.worker()
-	retain := func(at time.Time, want int) {
-		t.Helper()
-		r.at = at
-		r.ok(w.retain(t.Context()))
-		if n := r.count1(); n != want {
-			t.Errorf("%s: %d alerts are left, want %d", at, n, want)
-		}
-	}
-	far := start.AddDate(5, 0, 0)
-	retain(start.Add(time.Hour), 3)
-	retain(far, 3)
-	retain(far.Add(23*time.Hour), 3)
-	retain(start.Add(30*time.Hour), 3) // set back
-	retain(start.Add(40*time.Hour), 3)
-	w.retained = time.Time{}
-	retain(far, 3) // and forward again: a day from here
-	retain(far.Add(23*time.Hour), 3)
-	retain(far.Add(25*time.Hour), 0)
-}
-
 // TestRetentionGoesInSteps: no turn removes more than its share, and the next one goes on.
 func TestRetentionGoesInSteps(t *testing.T) {
 	r := newRig(t)
 	r.drop(pruneStep + 50)
 	r.deliverAll()
 	r.at = start.Add(r.state.Settings.Retention.Records + time.Hour)
-	r.update(func(t *ledger.Tx) error { return t.SetMeta(retainedMeta, r.at.UTC().Format(time.RFC3339Nano)) })
+	r.update(func(t *ledger.Tx) error { return setRetained(t, r.at) })
 	w := r.worker()
 	for _, want := range []int{50, 0} {
 		r.ok(w.retain(t.Context()))

@@ -57,6 +57,7 @@ type Worker struct {
 	lookedOut time.Time // when the outbox was last looked at
 	rechecked time.Time // when the audit chain was last looked at, while it is broken
 	retained  time.Time // when old things were last removed
+	judged    time.Time // when it was last judged whether the clock may be right
 	pruning   bool      // and there is more to remove
 	published time.Time // when Publish was last called
 	dirty     bool      // there is something to publish
@@ -181,7 +182,7 @@ func (w *Worker) takeOver(ctx context.Context) error {
 		err = queue.SetVisible(ctx, t.Conn(), func(search string, priority int) time.Duration {
 			return e.Settings.VisibleWithin(search, winnow.Severity(priority)) //nolint:gosec // one of the severities, see queue.Priority
 		})
-		return errors.Join(err, t.BoundOutbox(now.Add(e.Settings.Queue.RetryMax)))
+		return errors.Join(err, t.BoundOutbox(now.Add(e.Settings.Queue.RetryMax)), rememberNewest(t))
 	})
 }
 

@@ -19,6 +19,8 @@ func applyCommand(t *ledger.Tx, w *triage.Worker, body []byte, log *slog.Logger)
 	switch head.Command {
 	case commandAccept:
 		return applyAccept(t, w.Engine, body, log)
+	case commandClock:
+		return applyClock(t, w.Engine, body, log)
 	case triage.CommandRecall, triage.CommandResume:
 		return applyRecall(t, w.Engine, body, log)
 	case triage.CommandRetry:

@@ -31,7 +31,7 @@ spool (as queued). With --history, the records that an alert had before come ahe
 	return group("ledger", "what happened to every alert", `  winnow ledger export --format json
   winnow ledger show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
 		export, ledgerBackupCommand(g), ledgerRestoreCommand(g), verifyCommand(g), auditKeyCommand(g), acceptCommand(g),
-		showCommand(g),
+		clockCommand(g), showCommand(g),
 	)
 }
 

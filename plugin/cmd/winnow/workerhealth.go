@@ -42,7 +42,7 @@ func (g *globals) serveHealth(d *state.Deployment, p *parts, sinks []triage.Sink
 		return func() {}
 	}
 	g.metrics.Use(health.Source{
-		Deployment: d, Now: g.now, Ledger: p.ledger, Breakers: p.models.breakers, Reconciled: reconciledUntil,
+		Deployment: d, Now: g.now, Ledger: p.ledger, Breakers: p.models.breakers, Reconciled: reconciledUntil, Ahead: triage.ClockAhead,
 		Awaited: func() map[string]int { return receiptsOf(sinks) },
 	})
 	cannot := func(err error) { log.Error("health and metrics are not answered", "err", err) }
