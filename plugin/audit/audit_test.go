@@ -63,9 +63,9 @@ func TestBodiesAreCanonical(t *testing.T) {
 	at := noon
 	for _, body := range []any{
 		Begin{1}, Record{Actor: "<a>", Alert: Hash{1}, Links: Hash{2}, N: 1, Reason: "r", Record: Hash{3}, State: "s", Would: "w"},
-		Review{"a", "b", "c", "d&e"}, Delivered{"k", "k", "s"}, Recall{"a", Hash{}, "r", "t"},
+		Review{"a", "b", "c", "d&e", true}, Delivered{"k", "k", "s"}, Recall{"a", Hash{}, "r", "t"},
 		Change{"by", []string{"b", "a"}, Hash{}, "new", "old", "reason"}, Mode{"a", "b", "c", "d", &at}, Gate{&at, "x", true},
-		Retention{1, Hash{}, 2, Hash{}, "v", 3}, Accepted{"a", "b", "c"},
+		Retention{1, Hash{}, Hash{4}, 2, Hash{}, "v", 3, 5}, Accepted{"a", "b", "c"},
 	} {
 		got, err := Canonical(body)
 		if err != nil {
@@ -218,8 +218,14 @@ func TestChain(t *testing.T) {
 		"another hash outside":        {Chain{Outside: []Checkpoint{s.Sign(5, Hash{1}, noon)}}, 0, 10, "entry 5: the checkpoint from outside, of 2026-11-20T12:00:00Z, has another hash: something up to here was rewritten"},
 		"a bad signature":             {Chain{Inside: moved}, 0, 10, "entry 6: the signature of the checkpoint kept beside it is not good"},
 		"the end is cut":              {Chain{Outside: at(s, 10)}, 0, 8, "entry 9: missing: the chain ends with entry 8, and the checkpoint from outside of 2026-11-20T12:00:00Z is of entry 10: the end was cut off, or an older copy of the file put in its place"},
-		"the beginning is cut":        {Chain{Inside: at(s, 3)}, 4, 10, "entry 5: the chain begins with it, and there is no checkpoint of what stood before it"},
+		"the beginning is cut":        {Chain{Inside: at(s, 3)}, 4, 10, "entry 5: the chain begins with it, and nothing says what stood before it"},
 		"the beginning was removed":   {Chain{Inside: at(s, 4)}, 4, 10, ""},
+		"retention says where":        {Chain{Removed: 4, RemovedHead: hashes[3]}, 4, 10, ""},
+		"retention says another hash": {Chain{Removed: 4, RemovedHead: hashes[4]}, 4, 10, "entry 5: it, or what stood before it, is not what was written"},
+		"retention says elsewhere":    {Chain{Removed: 3, RemovedHead: hashes[2]}, 4, 10, "entry 5: the chain begins with it, and nothing says what stood before it"},
+		"retention and checkpoint":    {Chain{Removed: 4, RemovedHead: hashes[3], Inside: at(s, 4), Outside: at(s, 4)}, 4, 10, ""},
+		"retention and another":       {Chain{Removed: 4, RemovedHead: Hash{9}, Inside: at(s, 4)}, 4, 10, "entry 5: the chain begins with it, and the checkpoint kept beside it has another hash before it"},
+		"retention and from outside":  {Chain{Removed: 4, RemovedHead: Hash{9}, Outside: at(s, 4)}, 4, 10, "entry 5: the chain begins with it, and the checkpoint from outside has another hash before it"},
 		"known from outside":          {Chain{Outside: at(s, 4)}, 4, 10, ""},
 		"inside and outside disagree": {Chain{Inside: at(s, 4), Outside: []Checkpoint{s.Sign(4, Hash{9}, noon)}}, 4, 10, "entry 5: the chain begins with it, and the checkpoint from outside has another hash before it"},
 		"nothing is left":             {Chain{Inside: at(s, 4)}, 0, 0, "entry 1: missing: the chain ends with entry 0, and the checkpoint kept beside it of 2026-11-20T12:00:00Z is of entry 4: the end was cut off, or an older copy of the file put in its place"},

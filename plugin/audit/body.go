@@ -28,6 +28,7 @@ type Review struct {
 	Actor       string `json:"actor"`
 	Disposition string `json:"disposition"`
 	Reason      string `json:"reason"`
+	Weak        bool   `json:"weak,omitempty"` // one of many at once: nothing rests on it
 }
 
 // Delivered is the body of a write-back.
@@ -76,10 +77,12 @@ type Gate struct {
 type Retention struct {
 	Alerts        int    `json:"alerts"`        // removed
 	Configuration Hash   `json:"configuration"` // manifest that was in force at the first entry that stays
+	Head          Hash   `json:"head,omitzero"` // hash of the last entry that was removed: the rest begins with it
 	Received      int64  `json:"received"`      // the newest of the removed alerts, microseconds since 1970
 	Rules         Hash   `json:"rules"`         // the same of the rules
 	RulesVersion  string `json:"rules_version"`
-	Through       int64  `json:"through"` // the last entry that was removed, 0 for none
+	Through       int64  `json:"through"`         // the last entry that was removed, 0 for none
+	Until         int64  `json:"until,omitempty"` // the newest time of all entries that were removed, microseconds since 1970
 }
 
 // Accepted is the body of an entry after which the chain goes on although it is broken before it.

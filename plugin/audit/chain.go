@@ -33,6 +33,11 @@ type Chain struct {
 	// the order of their numbers.
 	Inside, Outside []Checkpoint
 
+	// Removed is the last entry that retention says it has removed, and RemovedHead its hash: the chain may
+	// begin behind it.
+	Removed     int64
+	RemovedHead Hash
+
 	Seq  int64 // the last entry that was looked at
 	Head Hash
 	At   int64 // of the last entry
@@ -77,13 +82,20 @@ func (c *Chain) Add(e *Entry, own Hash) (faults []*Fault) {
 	return faults
 }
 
-// begin checks the front of a chain of which old entries were removed: that is done at a checkpoint.
+// begin checks the front of a chain of which old entries were removed: an entry that stays says behind which,
+// or a checkpoint does.
 func (c *Chain) begin(e *Entry) *Fault {
 	if e.Seq == c.Seq+1 {
 		return nil // behind what is known to be good, or entry 1
 	}
+	if c.Removed == e.Seq-1 {
+		c.Head = c.RemovedHead
+	}
 	for ; c.in < len(c.Inside) && c.Inside[c.in].Seq < e.Seq; c.in++ {
 		if at := &c.Inside[c.in]; at.Seq == e.Seq-1 && at.Key == c.Key && at.Valid() {
+			if !c.Head.IsZero() && c.Head != at.Head {
+				return &Fault{Entry: e.Seq, Text: "the chain begins with it, and the checkpoint kept beside it has another hash before it"}
+			}
 			c.Head, c.Covered = at.Head, *at
 		}
 	}
@@ -101,7 +113,7 @@ func (c *Chain) begin(e *Entry) *Fault {
 		}
 	}
 	if c.Head.IsZero() {
-		return &Fault{Entry: e.Seq, Text: "the chain begins with it, and there is no checkpoint of what stood before it"}
+		return &Fault{Entry: e.Seq, Text: "the chain begins with it, and nothing says what stood before it"}
 	}
 	return nil
 }

@@ -135,18 +135,12 @@ func (t *Tx) InForce(kind audit.Kind, at int64) (c audit.Change, err error) {
 		}
 		return c, nil
 	}
-	err = t.entries(func(e *audit.Entry, _ audit.Hash) error {
-		var r audit.Retention
-		if err := json.Unmarshal(e.Body, &r); err != nil || r.Through == 0 {
-			return nil //nolint:nilerr // the chain itself shows that it was changed
-		}
-		if kind == audit.KindRules {
-			c.Content, c.New = r.Rules, r.RulesVersion
-		} else {
-			c.Content = r.Configuration
-		}
-		return nil
-	}, "SELECT seq, at, kind, subject, body, hash FROM audit WHERE kind = ? AND subject = '' ORDER BY seq", string(audit.KindRetention))
+	removed, err := t.removed()
+	if kind == audit.KindRules {
+		c.Content, c.New = removed.Rules, removed.RulesVersion
+	} else {
+		c.Content = removed.Configuration
+	}
 	return c, err
 }
 

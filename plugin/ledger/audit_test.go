@@ -95,6 +95,9 @@ func TestEveryKindIsAudited(t *testing.T) {
 		{audit.KindReview, func(tx *Tx) error {
 			return tx.AddReview(Review{ID: id, Action: "correct", Disposition: winnow.TruePositive, Actor: "ann", Reason: "<it> was", At: noon})
 		}, `{"action":"correct","actor":"ann","disposition":"TruePositive","reason":"<it> was"}`},
+		{audit.KindReview, func(tx *Tx) error {
+			return tx.AddReview(Review{ID: id, Action: "correct", Actor: "ann", Reason: "many", At: noon, Weak: true})
+		}, `"reason":"many","weak":true}`},
 		{audit.KindDelivered, func(tx *Tx) error {
 			d := delivery(one, 1, DeliverEvent)
 			return errors.Join(tx.Post(d, noon), tx.Delivered(d.Key, noon))
@@ -525,13 +528,16 @@ func TestPruneAuditAtACheckpoint(t *testing.T) {
 	if removed != 0 {
 		t.Errorf("%d entries are older than the oldest", removed)
 	}
-	prune(noon.Add(4*day), 2)
-	if removed != 0 {
-		t.Errorf("%d of at most 2 entries", removed)
+	for range 2 { // in steps, and whole after each
+		prune(noon.Add(4*day), 2)
+		if removed != 2 {
+			t.Errorf("%d of at most 2 entries", removed)
+		}
+		holds(t, l, heads...)
 	}
 	prune(noon.Add(4*day), 1000)
-	if removed != heads[3].Seq {
-		t.Errorf("%d entries removed, want %d", removed, heads[3].Seq)
+	if removed != heads[3].Seq-4 {
+		t.Errorf("%d entries removed, want %d", removed, heads[3].Seq-4)
 	}
 	sign(t, l, noon.Add(8*day))
 	v := holds(t, l, heads...)
@@ -554,6 +560,51 @@ func TestPruneAuditAtACheckpoint(t *testing.T) {
 	if v := verify(t, l); len(v.Faults) == 0 {
 		t.Error("one entry more was cut off, and not found")
 	}
+}
+
+// TestPruneAuditInSteps: wherever it stops, as a worker that is killed does, the chain holds, also from
+// another opening of the file, and what somebody does to the first entries is found.
+func TestPruneAuditInSteps(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		l, err := Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		heads := build(rt, t, l)
+		for range rapid.IntRange(1, 4).Draw(rt, "steps") {
+			limit := rapid.Int64Range(1, 4).Draw(rt, "limit")
+			update(t, l, func(tx *Tx) error {
+				n, err := tx.PruneAudit(noon.AddDate(1, 0, 0), noon.AddDate(1, 0, 0), limit)
+				if n > limit {
+					rt.Fatalf("%d entries removed, at most %d", n, limit)
+				}
+				return err
+			})
+			holds(t, l, heads...)
+			if l.RecheckAudit(t.Context()); l.Unaudited() != nil {
+				rt.Fatal(l.Unaudited())
+			}
+		}
+		first := holds(t, l, heads...).First
+		if first == 1 {
+			return // nothing was old enough
+		}
+		name := rapid.SampledFrom([]string{"cut", "edit", "say more", "put back"}).Draw(rt, "mutation")
+		switch name {
+		case "cut":
+			tamper(t, l, "DELETE FROM audit WHERE seq = ?", first)
+		case "edit":
+			tamper(t, l, "UPDATE audit SET at = at + 1 WHERE seq = ?", first)
+		case "say more":
+			tamper(t, l, "UPDATE audit SET body = replace(body, '\"through\":', '\"through\":1') WHERE kind = 'retention'")
+		case "put back":
+			tamper(t, l, "INSERT INTO audit SELECT seq - 1, at, kind, subject, body, hash FROM audit WHERE seq = ?", first)
+		}
+		if v := verify(t, l, heads...); len(v.Faults) == 0 {
+			rt.Fatalf("%s of entry %d is not found", name, first)
+		}
+	})
 }
 
 func TestArchive(t *testing.T) {

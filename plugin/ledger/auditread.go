@@ -140,7 +140,7 @@ func (t *Tx) auditedRows(query string, args ...any) (out []auditedRow, err error
 // links are not what was audited, that has no entry, or that has entries and is gone. n is how many
 // alerts it looked at. Memory does not grow with the ledger.
 func (t *Tx) VerifyAlerts(f func(*audit.Fault) error) (n int, err error) {
-	first, err := t.firstEntry()
+	first, err := t.begins()
 	if err != nil {
 		return 0, err
 	}
@@ -160,6 +160,18 @@ func (t *Tx) VerifyAlerts(f func(*audit.Fault) error) (n int, err error) {
 			return n, t.verifyGone(f)
 		}
 	}
+}
+
+// begins returns where the chain begins: the first entry that there is, and what time the entries before it
+// reached.
+func (t *Tx) begins() (e audit.Entry, err error) {
+	e, err = t.firstEntry()
+	if err != nil || e.Seq <= 1 {
+		return e, err
+	}
+	removed, err := t.removed()
+	e.At = max(e.At, removed.Until)
+	return e, err
 }
 
 // firstEntry returns number and time of the first entry that there is.
@@ -313,7 +325,7 @@ func idMillis(id string) (ms int64, err error) {
 
 // VerifyAlert holds one alert against the chain, as [Tx.VerifyAlerts] does.
 func (t *Tx) VerifyAlert(id string, f func(*audit.Fault) error) error {
-	first, err := t.firstEntry()
+	first, err := t.begins()
 	if err != nil {
 		return err
 	}
@@ -336,7 +348,12 @@ func (t *Tx) CoverEntries(key audit.Key, from, to int64) (c audit.Checkpoint, fa
 		if err != nil {
 			return c, nil, err
 		}
-		if !start.IsZero() { // else it is the first there is, behind a checkpoint
+		removed, err := t.removed()
+		if err != nil {
+			return c, nil, err
+		}
+		chain.Removed, chain.RemovedHead = removed.Through, removed.Head
+		if !start.IsZero() { // else it is the first there is
 			chain.Resume(from-1, start)
 			chain.Inside, err = t.Checkpoints(from - 1)
 			if err != nil {

@@ -79,6 +79,11 @@ func (t *Tx) verifyChain(o *VerifyOptions, v *Verification) error {
 		c.Resume(start.seq, start.hash)
 		c.Outside = after(o.Outside, start.seq)
 	}
+	removed, err := t.removed()
+	if err != nil {
+		return err
+	}
+	c.Removed, c.RemovedHead = removed.Through, removed.Head
 	err = t.EachEntry(start.seq, func(e *audit.Entry, own audit.Hash) error {
 		v.add(c.Add(e, own)...)
 		if v.Entries++; v.Entries%100_000 == 0 && o.Progress != nil {
@@ -147,26 +152,26 @@ func (t *Tx) verifyEnd(c *audit.Chain, whole bool) (faults []*audit.Fault) {
 	if !whole || c.First <= 1 {
 		return faults
 	}
-	through, err := t.prunedThrough()
-	if err == nil && through != c.First-1 {
-		err = fmt.Errorf("the chain begins with it, and retention removed the entries up to %d", through)
-	}
-	if err != nil {
-		faults = append(faults, &audit.Fault{Entry: c.First, Text: err.Error()})
+	if c.Removed != c.First-1 {
+		faults = append(faults, &audit.Fault{Entry: c.First, Text: fmt.Sprintf("the chain begins with it, and retention removed the entries up to %d", c.Removed)})
 	}
 	return faults
 }
 
-// prunedThrough returns the last entry that retention says it has removed.
-func (t *Tx) prunedThrough() (through int64, err error) {
+// removed returns the last removal of entries that retention tells of, the zero value for none.
+func (t *Tx) removed() (last audit.Retention, err error) {
 	err = t.entries(func(e *audit.Entry, _ audit.Hash) error {
 		var r audit.Retention
-		if json.Unmarshal(e.Body, &r) == nil {
-			through = max(through, r.Through)
+		if json.Unmarshal(e.Body, &r) == nil && r.Through > 0 {
+			last = r
+			return errEnough
 		}
-		return nil
-	}, "SELECT seq, at, kind, subject, body, hash FROM audit WHERE kind = ? AND subject = ''", string(audit.KindRetention))
-	return through, err
+		return nil // the chain itself shows when it was changed
+	}, "SELECT seq, at, kind, subject, body, hash FROM audit WHERE kind = ? AND subject = '' ORDER BY seq DESC", string(audit.KindRetention))
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return last, err
 }
 
 // foreign counts checkpoints from outside of other keys: other hosts' may lie in the same file. When there

@@ -32,9 +32,9 @@ func (t *Tx) LastCheckpoint() (seq int64, err error) {
 	return seq, err
 }
 
-// PruneAudit removes the entries from before a time, up to a checkpoint: the rest still verifies from
-// there on. It returns how many it removed, at most limit and rounded to checkpoints; 0 when even the
-// first step is longer.
+// PruneAudit removes the oldest entries from before a time, at most limit of them: one step, in a transaction
+// that also says behind which entry the chain begins now, so that it verifies between any two steps. Only
+// what a checkpoint from before the time covers goes. It returns how many it removed, 0 when there are none.
 func (t *Tx) PruneAudit(before, now time.Time, limit int64) (removed int64, err error) {
 	if !t.l.audits() {
 		return 0, nil // the end of a broken chain is looked at by a person first
@@ -51,25 +51,57 @@ func (t *Tx) PruneAudit(before, now time.Time, limit int64) (removed int64, err 
 	if err != nil {
 		return 0, err
 	}
-	kept.Through = through
+	if err := t.fillRemoved(&kept, through); err != nil {
+		return 0, err
+	}
 	if err := t.note(audit.KindRetention, "", micro(now), kept); err != nil {
 		return 0, err
 	}
-	if err := t.exec("DELETE FROM audit WHERE seq <= ?", through); err != nil {
-		return 0, err
-	}
-	if err := t.exec("DELETE FROM checkpoints WHERE seq < ?", through); err != nil {
-		return 0, err
-	}
-	return through - first.Seq + 1, t.pruneArchive(kept)
+	return through - first.Seq + 1, t.removeEntries(through, kept)
 }
 
-// pruneThrough returns the last entry to remove: one that a checkpoint is of, all up to which are older.
+// fillRemoved says what is needed to verify the rest.
+func (t *Tx) fillRemoved(r *audit.Retention, through int64) (err error) {
+	before, err := t.removed()
+	if err != nil {
+		return err
+	}
+	r.Through = through
+	if r.Head, err = t.hashOf(through); err != nil {
+		return err
+	}
+	_, err = t.get("SELECT coalesce(max(at), 0) FROM audit WHERE seq <= ?", []any{through}, &r.Until)
+	r.Until = max(r.Until, before.Until)
+	return err
+}
+
+// removeEntries takes out the entries up to a number, and what only they refer to.
+func (t *Tx) removeEntries(through int64, kept audit.Retention) error {
+	var one int
+	refers, err := t.get(`SELECT 1 FROM audit WHERE subject = '' AND kind IN ('rules', 'configuration', 'approvals', 'suspensions') AND seq <= ? LIMIT 1`,
+		[]any{through}, &one)
+	if err != nil {
+		return err
+	}
+	if err := t.exec("DELETE FROM audit WHERE seq <= ?", through); err != nil {
+		return err
+	}
+	if err := t.exec("DELETE FROM checkpoints WHERE seq < ?", through); err != nil || !refers {
+		return err
+	}
+	return t.pruneArchive(kept)
+}
+
+// checkpointsAtOnce is how many checkpoints one step looks at. They may be close to each other, then it
+// removes less than it may.
+const checkpointsAtOnce = 100
+
+// pruneThrough returns the last entry to remove: one up to a checkpoint, all up to which are older.
 func (t *Tx) pruneThrough(first int64, before time.Time, limit int64) (through int64, err error) {
-	_, err = t.get(`SELECT coalesce(max(c.seq), 0) FROM checkpoints c JOIN audit a ON a.seq = c.seq
- WHERE c.at < ? AND a.at < ? AND c.seq < ? AND c.seq < (SELECT max(seq) FROM audit)`,
-		[]any{micro(before), micro(before), first + limit}, &through)
-	return through, err
+	_, err = t.get(`SELECT coalesce(max(seq), 0) FROM (SELECT c.seq FROM checkpoints c JOIN audit a ON a.seq = c.seq
+ WHERE c.at < ? AND a.at < ? AND c.seq >= ? AND c.seq < (SELECT max(seq) FROM audit) ORDER BY c.seq LIMIT ?)`,
+		[]any{micro(before), micro(before), first, checkpointsAtOnce}, &through)
+	return min(through, first+limit-1), err
 }
 
 // inForce returns which rules and configuration were in force at an entry.

@@ -191,7 +191,7 @@ type Review struct {
 
 // AddReview keeps a person's decision.
 func (t *Tx) AddReview(r Review) error {
-	body := audit.Review{Action: r.Action, Actor: r.Actor, Disposition: r.Disposition.String(), Reason: r.Reason}
+	body := audit.Review{Action: r.Action, Actor: r.Actor, Disposition: r.Disposition.String(), Reason: r.Reason, Weak: r.Weak}
 	if err := t.note(audit.KindReview, r.ID, micro(r.At), body); err != nil {
 		return err
 	}

@@ -18,7 +18,6 @@ import (
 const (
 	retainEvery   = time.Hour
 	leavingsAfter = 24 * time.Hour
-	pruneEntries  = 200_000 // of the audit chain, at once
 )
 
 // forgetter is a sink that keeps notes of what it delivered.
@@ -28,8 +27,9 @@ type forgetter interface {
 
 // Limits of one step of retention, so that no turn takes long.
 const (
-	pruneStep  = 200  // alerts
-	shrinkStep = 2000 // pages
+	pruneStep   = 200  // alerts
+	pruneAudits = 2000 // entries of the audit chain
+	shrinkStep  = 2000 // pages
 )
 
 // retain removes what [retention] does not ask to keep, a step a turn: settled alerts, fields of what rules
@@ -75,8 +75,9 @@ func (w *Worker) prune(ctx context.Context, now time.Time) error {
 		keep.Records = now
 	}
 	var done ledger.Pruned
+	var entries int64
 	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
-		if _, err := t.PruneAudit(now.Add(-s.Retention.Audit), now, pruneEntries); err != nil {
+		if entries, err = t.PruneAudit(now.Add(-s.Retention.Audit), now, pruneAudits); err != nil {
 			return err
 		}
 		if done, err = t.Prune(keep, pruneStep); err != nil {
@@ -90,7 +91,7 @@ func (w *Worker) prune(ctx context.Context, now time.Time) error {
 	if done.Alerts+done.Bare > 0 {
 		w.Log.Info("alerts past retention removed", "alerts", done.Alerts, "without_fields", done.Bare, "for_size", full)
 	}
-	w.pruning = done.More
+	w.pruning = done.More || entries > 0
 	if free > used/4 { // the rest is used again
 		return l.Shrink(ctx, shrinkStep)
 	}
