@@ -50,7 +50,7 @@ func ReadClockDoubt(t *ledger.Tx) (d ClockDoubt, found bool, err error) {
 		return d, false, err
 	}
 	if json.Unmarshal([]byte(text), &d) != nil {
-		return ClockDoubt{}, false, nil // as an earlier version wrote it: the day begins anew
+		return ClockDoubt{}, false, nil //nolint:nilerr // as an earlier version wrote it: the day begins anew
 	}
 	return d, true, nil
 }
