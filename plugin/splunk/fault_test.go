@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/winnow-soc/winnow/plugin/disk/disktest"
 	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
@@ -29,27 +32,65 @@ func TestNoFaultLosesAnEvent(t *testing.T) {
 		for i := range 5 {
 			deliver(t, s, eventDelivery(i))
 		}
-		seen := map[string]int{}
-		files, err := filepath.Glob(path + "*")
-		mustDo(t, err)
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			mustDo(t, err)
-			for line := range bytes.Lines(text) {
-				var e struct {
-					Key string `json:"event_key"`
-				}
-				if json.Unmarshal(line, &e) == nil {
-					seen[e.Key]++
-				}
-			}
-		}
-		for i := range 5 {
-			if n := seen[eventDelivery(i).Key]; n != 1 {
-				t.Errorf("event %d is there %d times", i, n)
-			}
-		}
+		keys := eventKeys(t, path)
+		slices.Sort(keys) // one that failed comes after those that did not
+		wantKeys(t, keys, 5)
 	})
+}
+
+// TestNoFaultLosesAnEventOfABatch: the same of events that are delivered together, in their order.
+func TestNoFaultLosesAnEventOfABatch(t *testing.T) {
+	disktest.Each(t, func(t *testing.T, f *disktest.Case) {
+		path := filepath.Join(t.TempDir(), "events.ndjson")
+		s := newFileSink(t, FileOptions{Path: path, MaxSize: 2500, Keep: 9})
+		all := eventDeliveries(6)
+		f.During(func() {
+			for i, err := range s.DeliverAll(context.Background(), all) {
+				if err != nil && !Retryable(err) {
+					t.Errorf("event %d fails for good: %v", i, err)
+				}
+			}
+		})
+		for i, err := range s.DeliverAll(context.Background(), all) {
+			if err != nil {
+				t.Errorf("event %d: %v", i, err)
+			}
+		}
+		wantKeys(t, eventKeys(t, path), 6)
+	})
+}
+
+// eventKeys returns the keys of the events in a file and those it was rotated to, oldest first.
+func eventKeys(t *testing.T, path string) (keys []string) {
+	t.Helper()
+	files, err := filepath.Glob(path + "*")
+	mustDo(t, err)
+	slices.Sort(files)
+	slices.Reverse(files) // .9 to .1, and the file itself
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		mustDo(t, err)
+		for line := range bytes.Lines(text) {
+			var e struct {
+				Key string `json:"event_key"`
+			}
+			if json.Unmarshal(line, &e) == nil {
+				keys = append(keys, e.Key)
+			}
+		}
+	}
+	return keys
+}
+
+func wantKeys(t *testing.T, keys []string, n int) {
+	t.Helper()
+	want := make([]string, n)
+	for i := range want {
+		want[i] = eventDelivery(i).Key
+	}
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Errorf("events: -want +got:\n%s", diff)
+	}
 }
 
 // TestNoFaultLosesANotable: the same of notables, which splunkd takes away as soon as it sees them.

@@ -36,11 +36,11 @@ type Checker interface {
 var (
 	_ Sink = (*UpdateSink)(nil)
 	_ Sink = (*NotableSink)(nil)
-	_ Sink = (*FileSink)(nil)
 	_ Sink = (*FindingSink)(nil)
 	_ Sink = (*ResponseSink)(nil)
 	_ Sink = (*RiskSink)(nil)
 
+	_ BatchSink = (*FileSink)(nil)
 	_ BatchSink = (*HECSink)(nil)
 	_ BatchSink = (*ReceiversSink)(nil)
 	_ BatchSink = (*StreamSink)(nil)

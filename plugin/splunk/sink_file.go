@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -53,60 +54,126 @@ func NewFileSink(name string, opts FileOptions, now func() time.Time) (*FileSink
 // Name returns the name of the sink's stanza.
 func (s *FileSink) Name() string { return s.name }
 
-// Deliver appends one line in one write and syncs it. It is safe for concurrent use; other
-// processes that append to the same file cannot mix into a line.
-func (s *FileSink) Deliver(_ context.Context, d ledger.Delivery) error {
-	if d.Kind != ledger.DeliverEvent {
-		return wrongKind(s.name, d)
-	}
-	line, err := encodeOutcome(d)
-	if err != nil {
-		return err
+// Deliver appends one event; see [FileSink.DeliverAll].
+func (s *FileSink) Deliver(ctx context.Context, d ledger.Delivery) error {
+	return one(ctx, s.DeliverAll, d)
+}
+
+// eventLine is one event on its way into the file.
+type eventLine struct {
+	place int // among the deliveries
+	key   string
+	text  []byte
+}
+
+// DeliverAll appends a line for each event, in their order and each in one write, and syncs them together: on
+// disk they are when it returns. When the file fails, all that may not be on disk fail, to be tried again. It
+// is safe for concurrent use; other processes that append to the same file cannot mix into a line.
+func (s *FileSink) DeliverAll(_ context.Context, all []ledger.Delivery) []error {
+	errs, events := refuseOthers(s.name, all)
+	lines := make([]eventLine, 0, len(events))
+	for _, i := range events {
+		text, err := encodeOutcome(all[i])
+		if errs[i] = err; err == nil {
+			lines = append(lines, eventLine{i, all[i].Key, text})
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil {
 		s.seen = readSeen(s.numbered(1), s.opts.Path)
 	}
-	switch {
-	case !s.seen.has(d.Key):
-		err = s.append(d.Key, line)
-	case s.unsynced:
-		err = s.append("", nil) // it is there: only to disk with it
+	if !s.unsynced { // else those that are there have to get to disk too
+		lines = slices.DeleteFunc(lines, func(l eventLine) bool { return s.seen.has(l.key) })
 	}
-	if err != nil {
-		return &Error{Op: "write event", Code: CodeDisk, Retry: true, Err: err}
+	if len(lines) == 0 {
+		return errs
 	}
-	return nil
+	if err := s.append(lines); err != nil {
+		for _, l := range lines {
+			errs[l.place] = &Error{Op: "write event", Code: CodeDisk, Retry: true, Err: err}
+		}
+	}
+	return errs
 }
 
-// append writes a line, unless it is empty, and has it on disk when it returns. A line that was
+// append writes the lines that are not there yet, and has all on disk when it returns. A line that was
 // written is known as written also when it did not get that far.
-func (s *FileSink) append(key string, line []byte) (err error) {
-	if err := s.rotate(int64(len(line))); err != nil {
-		return err
+func (s *FileSink) append(lines []eventLine) error {
+	var f *eventFile
+	for _, l := range lines {
+		if s.seen.has(l.key) {
+			continue
+		}
+		next := int64(len(l.text))
+		if f != nil && f.full(next, s.opts.MaxSize) {
+			if err := s.sync(f); err != nil {
+				return err
+			}
+			f = nil
+		}
+		if f == nil {
+			var err error
+			if f, err = s.open(next); err != nil {
+				return err
+			}
+		}
+		crash.Point("file.before-write")
+		if _, err := f.Write(l.text); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		f.size += next
+		s.seen.add(l.key)
+		s.unsynced = true
+	}
+	if f == nil { // they are there: only to disk with them
+		var err error
+		if f, err = s.open(0); err != nil {
+			return err
+		}
+	}
+	return s.sync(f)
+}
+
+// sync has what was written on disk, and closes the file.
+func (s *FileSink) sync(f *eventFile) error {
+	crash.Point("file.before-fsync")
+	err := f.Sync()
+	crash.Point("file.after-fsync")
+	s.unsynced = err != nil
+	return errors.Join(err, f.Close())
+}
+
+// eventFile is the file while lines are appended.
+type eventFile struct {
+	*disk.File
+	size    int64
+	regular bool
+}
+
+// full reports whether the next line would make the file too large. One that is empty takes every line.
+func (f *eventFile) full(next, most int64) bool { return f.regular && f.size > 0 && f.size+next > most }
+
+// open opens the file for a line of that length, in another file than the ones before when it is full. As long
+// as lines may not be on disk it stays the one that has them.
+func (s *FileSink) open(next int64) (*eventFile, error) {
+	if !s.unsynced {
+		if err := s.rotate(next); err != nil {
+			return nil, err
+		}
 	}
 	f, err := disk.OpenFile(s.opts.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if len(line) > 0 {
-		if err := endLine(f); err != nil {
-			return err
-		}
-		crash.Point("file.before-write")
-		if _, err := f.Write(line); err != nil {
-			return err
-		}
-		s.seen.add(key)
+	if err := endLine(f); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	s.unsynced = true
-	crash.Point("file.before-fsync")
-	err = f.Sync()
-	crash.Point("file.after-fsync")
-	s.unsynced = err != nil
-	return err
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &eventFile{f, info.Size(), info.Mode().IsRegular()}, nil
 }
 
 // endLine closes a line that a full disk or a crash cut off, so that the next one is whole.
@@ -136,7 +203,7 @@ func (s *FileSink) rotate(next int64) error {
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+next <= s.opts.MaxSize {
+	if is := (&eventFile{size: info.Size(), regular: info.Mode().IsRegular()}); !is.full(next, s.opts.MaxSize) {
 		return nil
 	}
 	crash.Point("file.before-rename")

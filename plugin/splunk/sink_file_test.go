@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +23,14 @@ func eventDelivery(i int) ledger.Delivery {
 	d := delivery("0", 1, winnow.StateClosed)
 	d.Kind, d.Sink, d.Key = ledger.DeliverEvent, "events", fmt.Sprintf("ALERT0/%d/events", i)
 	return d
+}
+
+func eventDeliveries(n int) []ledger.Delivery {
+	all := make([]ledger.Delivery, n)
+	for i := range all {
+		all[i] = eventDelivery(i)
+	}
+	return all
 }
 
 func newFileSink(t testing.TB, opts FileOptions) *FileSink {
@@ -125,6 +134,95 @@ func TestEventThatCannotBeSynced(t *testing.T) {
 	if n := len(lines(t, path)); n != 1 || synced != 3 {
 		t.Errorf("%d lines, synced %d times, want 1 and 3", n, synced)
 	}
+}
+
+// Events of a batch are on disk with one sync, and a delivery that is none of them costs the others nothing.
+func TestEventsOfABatchShareASync(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	s := newFileSink(t, FileOptions{Path: path})
+	deliver(t, s, eventDelivery(2))
+	synced := 0
+	t.Cleanup(disk.Inject(func(op disk.Op, _ string, _ int) (int, error) {
+		if op == disk.OpSync {
+			synced++
+		}
+		return 0, nil
+	}))
+	all := append(eventDeliveries(50), notableDelivery("0"), eventDelivery(7)) // one twice
+	for i, err := range s.DeliverAll(context.Background(), all) {
+		if i == 50 {
+			wantError(t, err, CodeInput, false)
+		} else if err != nil {
+			t.Errorf("event %d: %v", i, err)
+		}
+	}
+	if n := len(lines(t, path)); n != 50 || synced != 1 {
+		t.Errorf("%d lines, synced %d times, want 50 and 1", n, synced)
+	}
+	for _, err := range s.DeliverAll(context.Background(), all[:50]) {
+		mustDo(t, err)
+	}
+	if synced != 1 {
+		t.Errorf("synced %d times: what is on disk is not synced again", synced)
+	}
+}
+
+// A batch whose sync fails fails as a whole, and is synced later without a second line.
+func TestBatchThatCannotBeSynced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.ndjson")
+	s := newFileSink(t, FileOptions{Path: path})
+	broken := true
+	t.Cleanup(disk.Inject(func(op disk.Op, _ string, _ int) (int, error) {
+		if op == disk.OpSync && broken {
+			return 0, syscall.EIO
+		}
+		return 0, nil
+	}))
+	for _, err := range s.DeliverAll(context.Background(), eventDeliveries(3)) {
+		wantError(t, err, CodeDisk, true, "input/output error")
+	}
+	broken = false
+	for _, err := range s.DeliverAll(context.Background(), eventDeliveries(4)) {
+		mustDo(t, err)
+	}
+	if n := len(lines(t, path)); n != 4 {
+		t.Errorf("%d lines, want 4", n)
+	}
+}
+
+// BenchmarkFileSink compares events that are synced one by one with a batch as the worker hands it over.
+func BenchmarkFileSink(b *testing.B) {
+	const batch = 100
+	each := func(b *testing.B, deliver func(s *FileSink, all []ledger.Delivery) []error) float64 {
+		s := newFileSink(b, FileOptions{Path: filepath.Join(b.TempDir(), "events.ndjson")})
+		n := 0
+		for b.Loop() {
+			all := make([]ledger.Delivery, batch)
+			for i := range all {
+				all[i] = eventDelivery(n)
+				n++
+			}
+			mustDo(b, errors.Join(deliver(s, all)...))
+		}
+		rate := float64(n) / b.Elapsed().Seconds()
+		b.ReportMetric(rate, "events/s")
+		return rate
+	}
+	var before float64
+	b.Run("one by one", func(b *testing.B) {
+		before = each(b, func(s *FileSink, all []ledger.Delivery) (errs []error) {
+			for _, d := range all {
+				errs = append(errs, s.Deliver(context.Background(), d))
+			}
+			return errs
+		})
+	})
+	b.Run("together", func(b *testing.B) {
+		after := each(b, func(s *FileSink, all []ledger.Delivery) []error { return s.DeliverAll(context.Background(), all) })
+		if before > 0 {
+			b.ReportMetric(after/before, "ratio")
+		}
+	})
 }
 
 func TestEventsRotate(t *testing.T) {
