@@ -147,6 +147,7 @@ func (s *Splunk) keys() []key {
 		{name: "token_file", set: anyText(&s.TokenFile)},
 		{name: "ca_file", set: anyText(&s.CAFile)},
 		{name: "app", set: text(&s.App)},
+		{name: "proxy", set: anyText(&s.Proxy)},
 	}
 }
 

@@ -234,6 +234,7 @@ type Splunk struct {
 	TokenFile string
 	CAFile    string
 	App       string // name space of REST calls
+	Proxy     string // "" for none, "environment" for the usual variables
 }
 
 // Reconcile is [reconcile]: how what Splunk fired is compared with what is here.

@@ -27,6 +27,7 @@ type Options struct {
 	Credentials Credentials   // required
 	CAFile      string        // PEM; "" = SplunkHome/etc/auth/cacert.pem, else the system's roots
 	SplunkHome  string        // "" outside Splunk
+	Proxy       string        // "" for none, ProxyEnvironment, or an address; never used for this machine
 	App         string        // name space for searches and stored passwords; "" = none for searches
 	Timeout     time.Duration // for one request, 30 s if zero
 	MaxAnswer   int64         // bytes read of one answer, 16 MiB if zero
@@ -65,8 +66,12 @@ func NewClient(opts Options) (*Client, error) {
 	if opts.MaxAnswer <= 0 {
 		opts.MaxAnswer = 16 << 20
 	}
+	proxy, err := proxyOf(opts.Proxy)
+	if err != nil {
+		return nil, fmt.Errorf("splunk client: %w in [splunk] of winnow.conf", err)
+	}
 	transport := &http.Transport{
-		TLSClientConfig: conf, ForceAttemptHTTP2: false, MaxIdleConnsPerHost: 4,
+		Proxy: proxy, TLSClientConfig: conf, ForceAttemptHTTP2: false, MaxIdleConnsPerHost: 4,
 		IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
 	}
 	// A redirect would carry the credential to wherever it points.

@@ -3,6 +3,8 @@ package splunk
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -131,12 +133,14 @@ func TestNewClientRefuses(t *testing.T) {
 	}
 	key := SessionKey(testKey)
 	tests := map[string]Options{
-		"no credentials":            {URI: "https://127.0.0.1:8089"},
-		"not https":                 {URI: "http://splunk.corp.example:8089", Credentials: key},
-		"is not a URL":              {URI: "splunk.corp.example", Credentials: key},
-		"user name or password":     {URI: "https://ann:pw@splunk.corp.example", Credentials: key},
-		"no PEM certificate":        {URI: "https://127.0.0.1:8089", CAFile: empty, Credentials: key},
-		"no such file or directory": {URI: "https://127.0.0.1:8089", CAFile: empty + "x", Credentials: key},
+		"no credentials":             {URI: "https://127.0.0.1:8089"},
+		"not https":                  {URI: "http://splunk.corp.example:8089", Credentials: key},
+		"is not a URL":               {URI: "splunk.corp.example", Credentials: key},
+		"user name or password":      {URI: "https://ann:pw@splunk.corp.example", Credentials: key},
+		"no PEM certificate":         {URI: "https://127.0.0.1:8089", CAFile: empty, Credentials: key},
+		"proxy is not an address":    {URI: "https://127.0.0.1:8089", Proxy: "proxy.corp.example", Credentials: key},
+		"in [splunk] of winnow.conf": {URI: "https://127.0.0.1:8089", Proxy: "http://ann:pw@proxy.corp.example", Credentials: key},
+		"no such file or directory":  {URI: "https://127.0.0.1:8089", CAFile: empty + "x", Credentials: key},
 	}
 	for want, opts := range tests {
 		if _, err := NewClient(opts); err == nil || !strings.Contains(err.Error(), want) {
@@ -229,4 +233,69 @@ func TestSecret(t *testing.T) {
 	wantError(t, err, CodeForbidden, true, "list_storage_passwords")
 	_, err = newClient(t, s, func(o *Options) { o.App = "" }).Secret(context.Background(), "", "openai")
 	wantError(t, err, CodeInput, false)
+}
+
+// splunkd elsewhere is reached through the proxy, whose tunnel sees neither credential nor answer; its
+// certificate is checked as without one. splunkd on this machine is never asked through a proxy.
+func TestSplunkdThroughProxy(t *testing.T) {
+	s := newServer(t, splunktest.Options{Names: []string{"splunk.corp.example"}})
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(tunnel(t, asked, strings.TrimPrefix(s.URL, "https://")))
+	defer proxy.Close()
+	through := func(uri string) *Client {
+		return newClient(t, s, func(o *Options) { o.URI, o.Proxy, o.CAFile = uri, proxy.URL, s.CAFile() })
+	}
+	user, err := through("https://splunk.corp.example:8089").User(t.Context())
+	if err != nil || user != winnowU {
+		t.Errorf("user is %q, %v", user, err)
+	}
+	if got := <-asked; got != "CONNECT splunk.corp.example:8089 []" {
+		t.Errorf("the proxy was asked for %q", got)
+	}
+	_, err = through("https://other.corp.example:8089").User(t.Context())
+	wantError(t, err, CodeNetwork, true, "certificate")
+	if got := <-asked; got != "CONNECT other.corp.example:8089 []" {
+		t.Errorf("the proxy was asked for %q", got)
+	}
+	if user, err = through(s.URL).User(t.Context()); err != nil || user != winnowU || len(asked) != 0 {
+		t.Errorf("on this machine: user is %q, %v; the proxy was asked %d times", user, err, len(asked))
+	}
+}
+
+// A proxy that refuses is a fault of the network that may pass.
+func TestProxyOfSplunkdRefuses(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	c, err := NewClient(Options{URI: "https://splunk.corp.example:8089", Credentials: SessionKey(testKey), Proxy: proxy.URL})
+	mustDo(t, err)
+	_, err = c.User(t.Context())
+	wantError(t, err, CodeNetwork, true, "Proxy Authentication Required")
+}
+
+// tunnel is a proxy that leads every CONNECT to one server. It says what it was asked for, with the credentials
+// that it could see.
+func tunnel(t *testing.T, asked chan<- string, to string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- fmt.Sprintf("%s %s %v", r.Method, r.Host, r.Header.Values("Authorization"))
+		server, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", to)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		client, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			_ = server.Close()
+			return
+		}
+		go func() {
+			_, _ = io.Copy(server, client)
+			_ = server.Close()
+		}()
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	})
 }

@@ -87,7 +87,7 @@ func (g *globals) splunkClient(d *state.Deployment, in *input) (*splunk.Client, 
 	}
 	return splunk.NewClient(splunk.Options{
 		URI: uri, Credentials: credentials, CAFile: caFile, SplunkHome: d.SplunkHome, App: d.Settings.Splunk.App,
-		Refused: refused,
+		Proxy: d.Settings.Splunk.Proxy, Refused: refused,
 	})
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // makeCertificates makes a CA and a certificate of it that, like the one splunkd ships with,
-// names no host. It returns the CA in PEM.
-func makeCertificates(now time.Time) (tls.Certificate, []byte, error) {
+// names no host unless names says so. It returns the CA in PEM.
+func makeCertificates(now time.Time, names ...string) (tls.Certificate, []byte, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, nil, err
@@ -36,6 +36,7 @@ func makeCertificates(now time.Time) (tls.Certificate, []byte, error) {
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "SplunkServerDefaultCert"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: names,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 	if err != nil {

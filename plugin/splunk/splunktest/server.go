@@ -26,6 +26,8 @@ type Options struct {
 	Now  func() time.Time // time.Now if nil
 	GUID string           // the indexer's, a fixed one if empty
 
+	Names []string // hosts that its certificate names; the one that splunkd ships with names none
+
 	MinComment       int           // comments must have this many characters
 	NoUrgency        bool          // allow_urgency_override is off
 	IndexLag         time.Duration // how long an event takes until it is found
@@ -88,7 +90,7 @@ func Start(opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	cert, ca, err := makeCertificates(time.Now())
+	cert, ca, err := makeCertificates(time.Now(), opts.Names...)
 	if err != nil {
 		return nil, err
 	}
