@@ -62,8 +62,8 @@ func TestAStormIsAskedAboutOnce(t *testing.T) {
 	} {
 		t.Run(c.run+" "+c.says, func(t *testing.T) {
 			storm := c.storm
-			if testing.Short() && storm > 2500 {
-				storm = 2500
+			if testing.Short() {
+				storm /= 5
 			}
 			r := newPaidRig(t, "gate.run="+c.run)
 			r.sinks, r.engine.Sinks = nil, nil
