@@ -399,6 +399,22 @@ func (w *Worker) recheck(ctx context.Context) {
 	e.Ledger.RecheckAudit(ctx)
 	if e.audits() && w.Archive != nil && w.Archive(ctx) == nil {
 		w.Log.Info("the audit chain goes on")
+		w.tellUnaudited(ctx)
+	}
+}
+
+// tellUnaudited says how many alerts wait for a person only because there was no chain.
+func (w *Worker) tellUnaudited(ctx context.Context) {
+	err := w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
+		n, err := t.UnauditedAlerts()
+		if err == nil && n > 0 {
+			w.Log.Warn("alerts wait for a person only because their close could not be audited: `winnow queue retry --cause unaudited` "+
+				"triages them again", "alerts", n)
+		}
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		w.Log.Error("nobody knows how many alerts could not be audited", "err", err)
 	}
 }
 

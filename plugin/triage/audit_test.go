@@ -1,6 +1,10 @@
 package triage
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -68,6 +72,56 @@ func TestNothingClosesThatCannotBeAudited(t *testing.T) {
 	w.recheck(t.Context())
 	if err := r.ledger.Unaudited(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUnauditedAlertsAreTriagedAgain once the chain goes on, and not before. What would have closed closes
+// then; what was escalated stays with people.
+func TestUnauditedAlertsAreTriagedAgain(t *testing.T) {
+	r := newRig(t, "policy.escalate_severity=medium", "policy.offline_max_severity=high")
+	r.drop(1)
+	r.breakAudit()
+	drop := func(rid string, s winnow.Severity) string {
+		a := r.alert(rid, "user", "ann")
+		a.Severity = s
+		return r.dispose(Row{Alert: a, Proposal: drops}).ID
+	}
+	low, medium, decided := drop("low", winnow.SeverityLow), drop("medium", winnow.SeverityMedium), drop("decided", winnow.SeverityLow)
+	real := r.triage(r.alert("real", "src", stranger))
+	want(t, r.record(low), winnow.StateInReview, winnow.ReasonUnaudited)
+	want(t, r.record(medium), winnow.StateEscalated, winnow.ReasonUnaudited)
+	r.settle(decided, winnow.TruePositive, winnow.StateEscalated)
+	err := r.engine.Update(t.Context(), func(t *ledger.Tx) error {
+		_, err := r.engine.Retry(t, Retry{Cause: CauseUnaudited, Actor: "ann"})
+		return err
+	})
+	if !errors.Is(err, ErrRetryRefused) {
+		t.Errorf("while nothing can be audited: %v", err)
+	}
+	var log bytes.Buffer
+	w := r.worker()
+	w.Log, w.Archive = slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error { return nil }
+	r.tamper("ALTER TABLE away RENAME TO audit")
+	w.recheck(t.Context())
+	if !strings.Contains(log.String(), "--cause unaudited") || !strings.Contains(log.String(), "alerts=2") {
+		t.Errorf("log:\n%s", &log)
+	}
+	if got := r.retry(Retry{Cause: CauseUnaudited}); got != (Retried{Requeued: 2}) {
+		t.Errorf("%+v", got)
+	}
+	if got := r.retry(Retry{Cause: CauseUnaudited}); got != (Retried{}) {
+		t.Errorf("and again %+v", got)
+	}
+	r.once(w)
+	for _, id := range []string{low, medium} {
+		got := r.record(id).Outcome
+		if got.Reason == winnow.ReasonUnaudited || got.Unaudited || id == medium && got.State == winnow.StateClosed {
+			t.Errorf("%+v", got)
+		}
+	}
+	want(t, r.record(decided), winnow.StateEscalated, winnow.ReasonPerson)
+	if got := r.record(real.ID).Outcome; got.Reason != real.Outcome.Reason {
+		t.Errorf("%+v", got)
 	}
 }
 

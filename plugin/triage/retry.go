@@ -15,6 +15,10 @@ import (
 // CommandRetry is the name of the spool command that a [Retry] is.
 const CommandRetry = "retry"
 
+// CauseUnaudited takes the alerts that wait for a person only because their close could not be audited. It is
+// no cause of a failed try.
+const CauseUnaudited queue.Cause = "unaudited"
+
 // ErrRetryRefused is wrapped by errors that say why a retry can never be carried out.
 var ErrRetryRefused = errors.New("retry refused")
 
@@ -81,6 +85,9 @@ func (r *Retry) validate() error {
 		}
 	}
 	_, badCause := queue.ParseCause(string(r.Cause))
+	if r.Cause == CauseUnaudited {
+		badCause = nil
+	}
 	switch {
 	case r.Command != CommandRetry:
 		return bad("%q is not a command of this program", r.Command)
@@ -103,8 +110,17 @@ func gaveUp(rec *winnow.Record) bool {
 	return strings.HasPrefix(string(rec.Outcome.Reason), string(winnow.ReasonGaveUp)+":")
 }
 
-// MayRetry reports whether a retry of the alert does anything: it waits, or was given up.
-func MayRetry(rec *winnow.Record) bool { return rec.Outcome.State == winnow.StateQueued || gaveUp(rec) }
+// unaudited reports whether an alert waits for a person only because its close could not be audited.
+func unaudited(rec *winnow.Record) bool {
+	o := &rec.Outcome
+	return o.Reason == winnow.ReasonUnaudited && (o.State == winnow.StateEscalated || o.State == winnow.StateInReview)
+}
+
+// MayRetry reports whether a retry of the alert does anything: it waits, was given up, or could not be closed for
+// want of an audit chain.
+func MayRetry(rec *winnow.Record) bool {
+	return rec.Outcome.State == winnow.StateQueued || gaveUp(rec) || unaudited(rec)
+}
 
 // Retry carries a retry out.
 func (e *Engine) Retry(t *ledger.Tx, r Retry) (done Retried, err error) {
@@ -120,10 +136,7 @@ func (e *Engine) Retry(t *ledger.Tx, r Retry) (done Retried, err error) {
 		done.Deliveries, err = t.Redeliver(r.Sink, e.Now())
 		return done, err
 	}
-	if done.Ready, err = queue.MakeAllReady(t.Context(), t.Conn(), r.Cause); err != nil {
-		return done, err
-	}
-	ids, err := t.GaveUp(string(r.Cause))
+	ids, err := e.retried(t, r.Cause, &done)
 	if err != nil {
 		return done, err
 	}
@@ -137,6 +150,21 @@ func (e *Engine) Retry(t *ledger.Tx, r Retry) (done Retried, err error) {
 	return done, nil
 }
 
+// retried makes due what waits because of a cause, and returns what is triaged again. What was escalated
+// stays with people whatever comes of it, see spokenFor.
+func (e *Engine) retried(t *ledger.Tx, cause queue.Cause, done *Retried) (ids []string, err error) {
+	if cause == CauseUnaudited {
+		if broken := e.Ledger.Unaudited(); broken != nil {
+			return nil, fmt.Errorf("%w: nothing can be audited yet, so they would come back: %w", ErrRetryRefused, broken)
+		}
+		return t.UnauditedIDs()
+	}
+	if done.Ready, err = queue.MakeAllReady(t.Context(), t.Conn(), cause); err != nil {
+		return nil, err
+	}
+	return t.GaveUp(string(cause))
+}
+
 func (e *Engine) retryOne(t *ledger.Tx, done *Retried, id, by string) error {
 	waits, err := queue.MakeReady(t.Context(), t.Conn(), id)
 	if err != nil {
@@ -148,7 +176,7 @@ func (e *Engine) retryOne(t *ledger.Tx, done *Retried, id, by string) error {
 	}
 	rec, err := t.Record(id)
 	switch {
-	case errors.Is(err, ledger.ErrNotFound) || err == nil && !gaveUp(&rec):
+	case errors.Is(err, ledger.ErrNotFound) || err == nil && !gaveUp(&rec) && !unaudited(&rec):
 		done.Past++
 		return nil
 	case err != nil:

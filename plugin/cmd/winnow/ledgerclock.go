@@ -103,6 +103,16 @@ func (x *diagnosis) clock(t *ledger.Tx) error {
 	return nil
 }
 
+// unaudited tells of alerts that are with people only because there was no audit chain.
+func (x *diagnosis) unaudited(t *ledger.Tx) error {
+	n, err := t.UnauditedAlerts()
+	if err == nil && n > 0 {
+		x.warn("audit", "once `winnow ledger verify` finds nothing new: `winnow queue retry --cause unaudited` triages them again",
+			"%s for a person only because their close could not be audited", things(n, "alert waits", "alerts wait"))
+	}
+	return err
+}
+
 // confirmation is a person's word that the clock is right.
 type confirmation struct {
 	Command string `json:"command"` // "clock": what kind of spool command this is

@@ -246,7 +246,14 @@ func (g *globals) ledgerAccept(ctx context.Context, a acceptance) (err error) {
 		return fmt.Errorf("it is still broken: %w; bring ledger.db back from a backup", err)
 	}
 	g.print("the audit chain goes on, by %s at %s", plain(a.Actor), g.now().UTC().Format(time.RFC3339))
-	return nil
+	return l.View(ctx, func(t *ledger.Tx) error {
+		n, err := t.UnauditedAlerts()
+		if err == nil && n > 0 {
+			g.note("%s for a person only because nothing could be audited; triage them again with `winnow queue retry --cause unaudited`",
+				things(n, "alert waits", "alerts wait"))
+		}
+		return err
+	})
 }
 
 // applyAccept carries an acceptance out for the worker.

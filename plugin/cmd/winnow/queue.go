@@ -52,10 +52,13 @@ func queueRetryCommand(g *globals) *cobra.Command {
 was decided about since stays as it is. Name alerts, or take all that failed because of one cause, or all
 there are: after an outage, say.
 
+--cause unaudited takes what waits for a person only because the audit chain was broken, once it goes on.
+
 With --sink, deliver again what a sink has not taken or has refused for good: after its token was
 replaced, say.`,
 		Example: `  winnow queue retry --cause model
   winnow queue retry 01J9ZV3M4T5Q6R7S8T9VAWBXCY
+  winnow queue retry --cause unaudited
   winnow queue retry --sink indexers`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -67,7 +70,7 @@ replaced, say.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cause, "cause", "", "all that failed because of `CAUSE`: model, analyst, worker, panic or ledger")
+	f.StringVar(&cause, "cause", "", "all that failed because of `CAUSE`: model, analyst, worker, panic, ledger or unaudited")
 	f.BoolVar(&r.All, "all", false, "all that waits or was given up")
 	f.StringVar(&r.Sink, "sink", "", "the events for [sink:`NAME`] that wait or were given up")
 	f.StringVar(&r.Actor, "by", "", "the `NAME` of who asks (default: whoever runs this)")
