@@ -66,13 +66,14 @@ const (
 	KindMode          Kind = "mode"          // a mode was switched on or off
 	KindGate          Kind = "gate"          // the stop switch was turned
 	KindRetention     Kind = "retention"     // old alerts, or old entries, were removed
+	KindFields        Kind = "fields"        // old alerts lost their fields
 	KindAccepted      Kind = "accepted"      // a person accepts that the chain is broken, and goes on
 )
 
 // Kinds are all of them.
 var Kinds = []Kind{
 	KindBegin, KindAdopted, KindRecord, KindLate, KindReview, KindDelivered, KindRecall, KindSuspensions, KindRules,
-	KindApprovals, KindConfiguration, KindMode, KindGate, KindRetention, KindAccepted,
+	KindApprovals, KindConfiguration, KindMode, KindGate, KindRetention, KindFields, KindAccepted,
 }
 
 // Entry is one link of the chain.

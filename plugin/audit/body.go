@@ -85,6 +85,15 @@ type Retention struct {
 	Until         int64  `json:"until,omitempty"` // the newest time of all entries that were removed, microseconds since 1970
 }
 
+// Fields is the body of a removal of fields: one for all alerts that lost theirs together. The entry's time is
+// what these alerts say of when it was.
+type Fields struct {
+	Alerts int   `json:"alerts"`
+	Digest Hash  `json:"digest"` // of their IDs, and the hashes of what is left of them, in the order of the IDs
+	From   int64 `json:"from"`   // when the oldest of them was received, microseconds since 1970
+	To     int64 `json:"to"`     // and the newest
+}
+
 // Accepted is the body of an entry after which the chain goes on although it is broken before it.
 type Accepted struct {
 	Actor  string `json:"actor"`

@@ -117,6 +117,14 @@ func TestEveryKindIsAudited(t *testing.T) {
 			_, pruneErr := tx.Prune(Keep{Records: noon.Add(time.Hour), Facts: noon, Now: noon.Add(2 * time.Hour)}, 10)
 			return errors.Join(err, pruneErr)
 		}, `"alerts":1`},
+		{audit.KindFields, func(tx *Tx) error {
+			four := sample(4)
+			r := recordOf(four, winnow.StateClosed)
+			r.Verdict.Source = winnow.SourceRule
+			err := tx.Add(four, r)
+			_, pruneErr := tx.Prune(Keep{Fields: noon.Add(time.Hour), Now: noon.Add(2 * time.Hour)}, 10)
+			return errors.Join(err, pruneErr)
+		}, `{"alerts":1,"digest":"`},
 		{audit.KindAccepted, func(tx *Tx) error { return tx.AcceptAudit(1, "ann", "known") }, `"reason":"known"`},
 	} {
 		l := openNew(t)

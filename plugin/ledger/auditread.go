@@ -90,7 +90,7 @@ type auditedRow struct {
 	links  audit.Hash
 	record []byte
 	rec    winnow.Record
-	bare   bool // its fields are past retention: the alert as it came in is gone
+	bare   int64 // its fields are past retention, see bareUntold
 
 	// Columns that repeat what the record says.
 	state, reason, proposal, source, actor, would, rule string
@@ -230,16 +230,14 @@ func (t *Tx) verifyAlert(a *auditedRow, begin audit.Entry, f func(*audit.Fault) 
 	return errors.Join(err, t.verifyHistory(a.id, first.N, said, f))
 }
 
-// withoutFields reports whether the alert has lost its fields to retention. That happens only to what a rule
-// closed; what is left of such an alert is not compared, its record is.
+// withoutFields reports whether the alert has lost its fields to retention. What is left of it is not compared with
+// what came in, but with what retention says it left, see verifyFields. Before that was told, it happened
+// only to what a rule closed and nobody touched since.
 func (a *auditedRow) withoutFields() bool {
-	return a.bare && a.state == string(winnow.StateClosed) && a.source == string(winnow.SourceRule)
-}
-
-// FieldsGone reports whether an alert has lost its fields to retention.
-func (t *Tx) FieldsGone(id string) (gone bool, err error) {
-	_, err = t.get("SELECT bare FROM alerts WHERE id = ?", []any{id}, &gone)
-	return gone, err
+	if a.bare > bareUntold {
+		return true
+	}
+	return a.bare > 0 && a.state == string(winnow.StateClosed) && a.source == string(winnow.SourceRule)
 }
 
 // consistent compares the columns that are searched with the record that they repeat.
@@ -333,7 +331,7 @@ func (t *Tx) VerifyAlert(id string, f func(*audit.Fault) error) error {
 	if err != nil || len(rows) == 0 {
 		return errors.Join(err, f(&audit.Fault{Subject: id, Text: "it is not in the ledger"}))
 	}
-	return t.verifyAlert(&rows[0], first, f)
+	return errors.Join(t.verifyAlert(&rows[0], first, f), t.verifyOwnFields(&rows[0], first, f))
 }
 
 // CoverEntries walks from one entry to the first checkpoint at or behind another, holds all in between

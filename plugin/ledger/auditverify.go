@@ -30,6 +30,7 @@ type Verification struct {
 	Older    int        `json:"older"`   // those from outside that are older than the chain
 	Foreign  int        `json:"foreign"` // those from outside of other keys
 	Alerts   int        `json:"alerts"`
+	Bare     int        `json:"without_fields"` // of these, alerts whose fields retention removed, as entries tell
 	Archived int        `json:"archived"`
 	Accepted int        `json:"accepted"` // times that a person accepted a broken chain
 
@@ -60,6 +61,9 @@ func (t *Tx) Verify(o VerifyOptions) (*Verification, error) {
 	collect := func(f *audit.Fault) error { v.add(f); return nil }
 	var err error
 	if v.Alerts, err = t.VerifyAlerts(collect); err != nil {
+		return v, err
+	}
+	if v.Bare, err = t.verifyFields(collect); err != nil {
 		return v, err
 	}
 	v.Archived, err = t.VerifyArchive(collect)

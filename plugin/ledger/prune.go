@@ -2,11 +2,8 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/winnow-soc/winnow"
 )
 
 // Keep says from when on things stay.
@@ -41,7 +38,7 @@ func (t *Tx) Prune(k Keep, limit int) (p Pruned, err error) {
 			return p, err
 		}
 	}
-	if p.Bare, err = t.bare(k.Fields, limit); err != nil {
+	if p.Bare, err = t.bare(k.Fields, k.Now, limit); err != nil {
 		return p, err
 	}
 	for query, before := range map[string]time.Time{
@@ -94,36 +91,6 @@ func (t *Tx) remove(id string) error {
 	return nil
 }
 
-// bare takes the fields from alerts that a rule closed: their records stay, and they cannot be triaged
-// again.
-func (t *Tx) bare(before time.Time, limit int) (n int, err error) {
-	ids, err := t.ids(`SELECT id FROM alerts WHERE bare = 0 AND source = 'rule' AND state = 'closed' AND received < ?
- AND id NOT IN (SELECT id FROM outbox WHERE done = 0) ORDER BY received LIMIT ?`, micro(before), limit)
-	if err != nil {
-		return 0, err
-	}
-	for _, id := range ids {
-		e, err := t.Alert(id)
-		var body []byte
-		if err == nil {
-			a := &e.Alert
-			body, err = json.Marshal(storedAlert{App: a.App, Owner: a.Owner, URI: a.URI, Adhoc: a.Adhoc, Time: micro(a.Time), Fields: winnow.Fields{}, Warnings: a.Warnings})
-		}
-		if err != nil {
-			body = []byte("{}") // one that cannot be read loses what cannot be read
-		}
-		if err := t.exec("UPDATE alerts SET alert = ?, bare = 1 WHERE id = ?", body, id); err != nil {
-			return n, err
-		}
-		err = t.exec("INSERT INTO bared (rule, ruleset, day, alerts) "+dropOf+" ON CONFLICT (rule, ruleset, day) DO UPDATE SET alerts = alerts + 1", microDay, id)
-		if err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
-}
-
 // dropOf is the row that counts a drop.
 const dropOf = `SELECT rule, coalesce(json_extract(record, '$.proposal.ruleset'), ''), received - received % ?, 1 FROM alerts
  WHERE id = ? AND source = 'rule' AND state = 'closed'`
@@ -140,7 +107,7 @@ func (t *Tx) rememberDrop(id string) error {
 		return err
 	}
 	return t.exec(`UPDATE bared SET alerts = max(alerts - 1, 0) WHERE (rule, ruleset, day) IN (SELECT rule, coalesce(json_extract(record, '$.proposal.ruleset'), ''),
- received - received % ? FROM alerts WHERE id = ? AND bare = 1)`, microDay, id)
+ received - received % ? FROM alerts WHERE id = ? AND bare <> 0)`, microDay, id)
 }
 
 // microDay is a day in the file's unit.

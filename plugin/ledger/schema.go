@@ -445,6 +445,11 @@ CREATE TABLE bared (                       -- drops that are kept without their 
 	`
 ALTER TABLE reviews ADD COLUMN weak INTEGER NOT NULL DEFAULT 0; -- 1: one of many at once, nothing rests on it
 `,
+	`
+-- From here on alerts.bare says when the fields went, which is the time of an entry of the chain.
+CREATE INDEX alerts_bare ON alerts (bare, id) WHERE bare > 1;
+CREATE INDEX audit_fields ON audit (at) WHERE kind = 'fields' AND subject = '';
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

@@ -29,7 +29,8 @@ type proof struct {
 	Policy        json.RawMessage   `json:"policy"`
 	Calls         []proofCall       `json:"calls"`
 	Reviews       []ledger.Review   `json:"reviews"`
-	Unproven      []string          `json:"unproven"` // what could not be shown, and why
+	Removed       *time.Time        `json:"fields_removed"` // when retention removed the alert's fields, null: not, or nobody knows
+	Unproven      []string          `json:"unproven"`       // what could not be shown, and why
 
 	bare bool  // the alert's fields are past retention
 	at   int64 // entry of the current record
@@ -90,8 +91,12 @@ func readProof(d *state.Deployment, t *ledger.Tx, id string) (*proof, error) {
 	if err != nil {
 		return p, err
 	}
-	if p.bare, err = t.FieldsGone(id); err != nil {
+	removed, gone, err := t.FieldsRemoved(id)
+	if err != nil {
 		return p, err
+	}
+	if p.bare = gone; !removed.IsZero() {
+		p.Removed = &removed
 	}
 	reviews, err := t.Reviews(id)
 	if err != nil {
@@ -262,6 +267,9 @@ func (g *globals) printProof(p *proof) {
 	o := &p.Record.Outcome
 	fmt.Fprintf(w, "%s  %s\n", bold.Render(plain(p.ID)), stateStyle(o.State).Render(string(o.State)))
 	line("outcome", "%s (%s) by %s, run %s%s", o.State, o.Reason, o.Actor, o.Run, wouldBe(&p.Record))
+	if p.bare {
+		line("fields", "%s", fieldsGone(p.Removed))
+	}
 	head("Audit chain")
 	for _, e := range p.Entries {
 		line(fmt.Sprint("entry ", e.Seq), "%s %s %s\n%s", e.Time.Format(time.RFC3339), e.Kind, e.Hash, e.Body)
@@ -304,4 +312,12 @@ func (p *proof) printRule(line func(string, string, ...any)) {
 		}
 		line("approval", "%s: %s\n%s", a.By, says, a.Signature)
 	}
+}
+
+// fieldsGone says that an alert has lost its fields.
+func fieldsGone(at *time.Time) string {
+	if at == nil {
+		return "removed by retention"
+	}
+	return "removed by retention on " + at.UTC().Format(time.DateOnly)
 }

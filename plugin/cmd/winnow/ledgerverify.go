@@ -140,6 +140,9 @@ func (g *globals) printVerification(v *ledger.Verification, outside bool) {
 		g.print("accepted     %s by a person that the chain was broken", things(v.Accepted, "time", "times"))
 	}
 	g.print("alerts       %d compared", v.Alerts)
+	if v.Bare > 0 {
+		g.print("fields       %s theirs to retention, as the chain tells", things(v.Bare, "alert has lost", "alerts have lost"))
+	}
 	g.print("archive      %s compared", things(v.Archived, "content", "contents"))
 	for _, f := range v.Faults {
 		fmt.Fprintf(g.styled(), "%s %s\n", red.Render("wrong       "), plain(f.Error()))
