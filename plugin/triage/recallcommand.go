@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -55,13 +54,8 @@ func (r Recall) Encode() ([]byte, error) {
 
 // DecodeRecall reads the body of a spool command: one recall, whole and with nothing else.
 func DecodeRecall(body []byte) (r Recall, err error) {
-	dec := json.NewDecoder(strings.NewReader(string(body)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&r); err != nil {
+	if err := DecodeCommand(body, &r); err != nil {
 		return r, fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return r, fmt.Errorf("%w: something follows it", ErrRefused)
 	}
 	return r, r.validate()
 }

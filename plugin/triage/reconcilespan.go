@@ -1,11 +1,8 @@
 package triage
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -34,13 +31,8 @@ func (s ReconcileSpan) Encode() ([]byte, error) {
 
 // DecodeReconcile reads the body of a spool command: one span, whole and with nothing else.
 func DecodeReconcile(body []byte) (s ReconcileSpan, err error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
+	if err := DecodeCommand(body, &s); err != nil {
 		return s, fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return s, fmt.Errorf("%w: something follows it", ErrRefused)
 	}
 	return s, s.validate()
 }

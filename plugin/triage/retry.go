@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
@@ -63,13 +62,8 @@ func (r Retry) Encode() ([]byte, error) {
 
 // DecodeRetry reads the body of a spool command: one retry, whole and with nothing else.
 func DecodeRetry(body []byte) (r Retry, err error) {
-	dec := json.NewDecoder(strings.NewReader(string(body)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&r); err != nil {
+	if err := DecodeCommand(body, &r); err != nil {
 		return Retry{}, fmt.Errorf("%w: %w", ErrRetryRefused, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Retry{}, fmt.Errorf("%w: something follows it", ErrRetryRefused)
 	}
 	return r, r.validate()
 }

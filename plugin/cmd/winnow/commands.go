@@ -5,9 +5,25 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/state"
 	"github.com/winnow-soc/winnow/plugin/triage"
 )
+
+// write carries a change of the ledger out under the worker's lock. When a worker runs, it is the one to carry
+// it out: the body of the command goes into the spool, and handed is true.
+func (g *globals) write(d *state.Deployment, body []byte, change func() error) (handed bool, err error) {
+	lock, err := lockWorker(d)
+	if errors.Is(err, errWorkerRuns) {
+		return true, alertaction.WriteCommand(d.Path("spool"), g.now(), body)
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = lock.Unlock() }()
+	return false, change()
+}
 
 // applyCommand carries out a command from the spool. What can never be carried out is told, and not
 // tried again.

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/state"
 	"github.com/winnow-soc/winnow/plugin/triage"
@@ -136,24 +133,23 @@ func (c confirmation) today() (at time.Time, err error) {
 	return at, nil
 }
 
-func (g *globals) confirmClock(ctx context.Context, c confirmation) (err error) {
+func (g *globals) confirmClock(ctx context.Context, c confirmation) error {
 	d, err := g.open()
 	if err != nil {
 		return err
 	}
-	lock, err := lockWorker(d)
-	if errors.Is(err, errWorkerRuns) {
-		body, err := json.Marshal(c)
-		if err != nil {
-			return err
-		}
-		g.note("handed to the worker; `winnow ledger clock` says whether it was taken")
-		return alertaction.WriteCommand(d.Path("spool"), g.now(), body)
-	}
+	body, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Unlock() }()
+	handed, err := g.write(d, body, func() error { return g.confirmNow(ctx, d, c) })
+	if handed && err == nil {
+		g.note("handed to the worker; `winnow ledger clock` says whether it was taken")
+	}
+	return err
+}
+
+func (g *globals) confirmNow(ctx context.Context, d *state.Deployment, c confirmation) (err error) {
 	if l, err := ledger.OpenReadOnly(ctx, d.Path("ledger.db")); err != nil {
 		return err // none is made for this
 	} else if err := l.Close(); err != nil {
@@ -180,12 +176,7 @@ func (g *globals) confirmClock(ctx context.Context, c confirmation) (err error) 
 // applyClock carries a confirmation out for the worker.
 func applyClock(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
 	var c confirmation
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&c)
-	if _, more := dec.Token(); err == nil && !errors.Is(more, io.EOF) {
-		err = errors.New("something follows it")
-	}
+	err := triage.DecodeCommand(body, &c)
 	var today time.Time
 	if err == nil {
 		today, err = c.today()

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -218,24 +215,23 @@ behind. Find out first what happened: a backup of the ledger may be the better w
 	return cmd
 }
 
-func (g *globals) ledgerAccept(ctx context.Context, a acceptance) (err error) {
+func (g *globals) ledgerAccept(ctx context.Context, a acceptance) error {
 	d, err := g.open()
 	if err != nil {
 		return err
 	}
-	lock, err := lockWorker(d)
-	if errors.Is(err, errWorkerRuns) {
-		body, err := json.Marshal(a)
-		if err != nil {
-			return err
-		}
-		g.note("handed to the worker; it looks at the chain again within a minute")
-		return alertaction.WriteCommand(d.Path("spool"), g.now(), body)
-	}
+	body, err := json.Marshal(a)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Unlock() }()
+	handed, err := g.write(d, body, func() error { return g.acceptNow(ctx, d, a) })
+	if handed && err == nil {
+		g.note("handed to the worker; it looks at the chain again within a minute")
+	}
+	return err
+}
+
+func (g *globals) acceptNow(ctx context.Context, d *state.Deployment, a acceptance) (err error) {
 	l, err := ledger.Open(ctx, d.Path("ledger.db"))
 	if err != nil {
 		return err
@@ -262,12 +258,7 @@ func (g *globals) ledgerAccept(ctx context.Context, a acceptance) (err error) {
 // applyAccept carries an acceptance out for the worker.
 func applyAccept(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Logger) error {
 	var a acceptance
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&a)
-	if _, more := dec.Token(); err == nil && !errors.Is(more, io.EOF) {
-		err = errors.New("something follows it")
-	}
+	err := triage.DecodeCommand(body, &a)
 	if err == nil {
 		err = a.check()
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
-	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -139,19 +138,11 @@ func (g *globals) reviewDecide(ctx context.Context, decision review.Decision) er
 	if err != nil {
 		return usage(err)
 	}
-	lock, err := lockWorker(d)
-	if errors.Is(err, errWorkerRuns) {
-		if err := alertaction.WriteCommand(d.Path("spool"), g.now(), body); err != nil {
-			return err
-		}
+	handed, err := g.write(d, body, func() error { return g.decideNow(ctx, d, decision) })
+	if handed && err == nil {
 		g.note("handed to the worker; `winnow review show %s` tells when it is done", decision.ID)
-		return nil
 	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = lock.Unlock() }()
-	return g.decideNow(ctx, d, decision)
+	return err
 }
 
 // decidable finds out now what the worker would refuse later: it returns the number of the alert's

@@ -209,21 +209,16 @@ func knownTarget(gate *allowlist.Gate, r triage.Recall, count triage.RecallCount
 }
 
 // handOver gives the body of a command to the worker, or carries it out when none runs.
-func (g *globals) handOver(ctx context.Context, d *state.Deployment, body []byte, apply func(*decider) error) (err error) {
-	lock, err := lockWorker(d)
-	if errors.Is(err, errWorkerRuns) {
-		return alertaction.WriteCommand(d.Path("spool"), g.now(), body)
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = lock.Unlock() }()
-	e, err := g.openDecider(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, e.parts.close()) }()
-	return apply(e)
+func (g *globals) handOver(ctx context.Context, d *state.Deployment, body []byte, apply func(*decider) error) error {
+	_, err := g.write(d, body, func() (err error) {
+		e, err := g.openDecider(ctx, d)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, e.parts.close()) }()
+		return apply(e)
+	})
+	return err
 }
 
 // recall carries a recall out, and ends what a worker has begun before.
