@@ -251,6 +251,12 @@ func (t *Tx) SetNotable(id string) error {
 	return t.exec("UPDATE alerts SET notable = 1 WHERE id = ?", id)
 }
 
+// HasNotable reports whether one stands for the alert.
+func (t *Tx) HasNotable(id string) (stands bool, err error) {
+	_, err = t.get("SELECT notable FROM alerts WHERE id = ?", []any{id}, &stands)
+	return stands, err
+}
+
 // Any reports whether the ledger holds an alert at all.
 func (t *Tx) Any() (bool, error) {
 	var one int

@@ -168,7 +168,12 @@ func (e *Engine) current(t *ledger.Tx, w *work) (bool, error) {
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && seq == w.seq, err
+	if err != nil || seq != w.seq {
+		return false, err
+	}
+	// It may have become late while the analysts were busy: then its notable event stands by now.
+	w.entry.Notable, err = t.HasNotable(w.rec.ID)
+	return err == nil, err
 }
 
 // finish turns the analysis into an outcome and keeps it. While the analysts were busy an alert
