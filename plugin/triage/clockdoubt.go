@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -133,13 +134,43 @@ func setRetained(t *ledger.Tx, at time.Time) error {
 	return t.SetMeta(retainedMeta, at.UTC().Format(time.RFC3339Nano))
 }
 
-// rememberNewest keeps what time the ledger knew before anything is imported by a clock that may be wrong.
-func rememberNewest(t *ledger.Tx) error {
-	last, err := Retained(t)
-	if err != nil || last.IsZero() {
+// rememberNewest keeps what time the ledger knew before anything is imported by a clock that may be wrong. What
+// one without alerts knows is by that clock too; then the oldest record of the spool is the witness.
+func (w *Worker) rememberNewest(t *ledger.Tx) error {
+	if text, err := t.Meta(retainedMeta); err != nil || text != "" {
 		return err
 	}
+	some, err := t.Any()
+	if err != nil {
+		return err
+	}
+	last := w.oldestSpooled()
+	if some {
+		if last, err = t.Newest(); err != nil {
+			return err
+		}
+	}
+	if last.IsZero() {
+		return nil
+	}
 	return setRetained(t, last)
+}
+
+// mostUnread is how many records of the spool are passed over for being damaged.
+const mostUnread = 20
+
+// oldestSpooled is when the oldest record of the spool that can be read was received; zero: there is none.
+func (w *Worker) oldestSpooled() time.Time {
+	entries, err := alertaction.ReadSpool(w.State.Path("spool"), w.Engine.Now())
+	if err != nil {
+		return time.Time{}
+	}
+	for _, e := range entries[:min(len(entries), mostUnread)] {
+		if rec, err := alertaction.OpenRecord(e.Path); err == nil {
+			return rec.Header.Received
+		}
+	}
+	return time.Time{}
 }
 
 // trustClock takes the clock to be right.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
@@ -128,6 +130,21 @@ func TestWhatAWrongClockImportsIsNoWitness(t *testing.T) {
 	c.retainAt(c.at, 4)
 	if c.ahead() == 0 {
 		t.Error("the clock is believed")
+	}
+}
+
+// TestTheFirstWorkerStartsWithAWrongClock: it has audited what is in force by that clock, and what the action
+// stored is all that knows better.
+func TestTheFirstWorkerStartsWithAWrongClock(t *testing.T) {
+	r := newRig(t)
+	r.spool(alertaction.KindAlert, "2", "bob", "carol")
+	r.at = start.AddDate(5, 0, 0)
+	for range 2 {
+		r.update(func(t *ledger.Tx) error { return t.Note(audit.KindMode, r.at.UnixMicro(), map[string]string{}) })
+		r.once(r.worker(&sink{name: "update"}, &sink{name: "events"}))
+		if n := len(r.outcomes()); n != 2 {
+			t.Fatalf("%d alerts are left, want 2", n)
+		}
 	}
 }
 

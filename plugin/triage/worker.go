@@ -182,7 +182,7 @@ func (w *Worker) takeOver(ctx context.Context) error {
 		err = queue.SetVisible(ctx, t.Conn(), func(search string, priority int) time.Duration {
 			return e.Settings.VisibleWithin(search, winnow.Severity(priority)) //nolint:gosec // one of the severities, see queue.Priority
 		})
-		return errors.Join(err, t.BoundOutbox(now.Add(e.Settings.Queue.RetryMax)), rememberNewest(t))
+		return errors.Join(err, t.BoundOutbox(now.Add(e.Settings.Queue.RetryMax)), w.rememberNewest(t))
 	})
 }
 
