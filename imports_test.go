@@ -52,8 +52,8 @@ var mayImport = map[string]string{
 	"packaging/facts":          "llm/prices",
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
-	"plugin/cmd/winnow_triage": "plugin/alertaction",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
+	"plugin/cmd/winnow_triage": "plugin/alertaction plugin/crash",
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/review plugin/splunk plugin/state plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 

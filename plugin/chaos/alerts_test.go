@@ -70,8 +70,8 @@ func (w *world) newAlert(search string, rows int) *alert {
 	w.mu.Lock()
 	n := len(w.fired)
 	a := &alert{notables: map[string]string{}, Dispatch: demo.Dispatch{
-		SearchName: search, App: "search", Owner: "admin", SID: fmt.Sprintf("scheduler__chaos__%d_%d", time.Now().Unix(), n),
-		Severity: "2", At: time.Now(), Columns: []string{"_time", "signature", "src", "dest", "user"},
+		SearchName: search, App: "search", Owner: "admin", SID: fmt.Sprintf("scheduler__chaos__%d_%d", w.now().Unix(), n),
+		Severity: "2", At: w.now(), Columns: []string{"_time", "signature", "src", "dest", "user"},
 	}}
 	kinds := []string{noise, noise, benign, benign, attack, unsure}
 	for range rows {
@@ -109,7 +109,7 @@ func (w *world) fire(a *alert, at string) child {
 	if !a.accepted && !c.killed && (!faulty || !strings.Contains(c.stderr, "ERROR")) {
 		w.t.Errorf("winnow_triage ended with %d: %s", c.code, c.stderr)
 	}
-	w.stats.child(c, at)
+	w.stats.child(w.kind, c, at)
 	return c
 }
 
@@ -119,13 +119,13 @@ func (w *world) broken(at string) {
 	if !c.killed && c.code != alertaction.ExitBad && !strings.HasPrefix(at, onDisk) {
 		w.t.Errorf("winnow_triage ended with %d on a broken payload: %s", c.code, c.stderr)
 	}
-	w.stats.child(c, at)
+	w.stats.child(w.kind, c, at)
 }
 
 // heartbeat makes the worker look alive, or dead.
 func (w *world) heartbeat(alive bool) {
 	w.t.Helper()
-	at := time.Now()
+	at := w.now()
 	if !alive {
 		at = at.Add(-24 * time.Hour)
 	}

@@ -25,9 +25,10 @@ import (
 // stats are the figures of a run. Safe for concurrent use.
 type stats struct {
 	mu         sync.Mutex
-	rounds     int            // programs that were started with a point to die at
+	rounds     map[kind]int   // programs that were started with something in their way
 	kills      map[string]int // that died there, by point
 	faults     map[string]int // that were put in their way, by kind
+	overtaken  int            // updates given up because the clock had overtaken them
 	told       int            // accepted alerts of which one outcome says that rows could not be read
 	rows       int            // accepted
 	maybe      int            // rows of actions that died, which the ledger has
@@ -41,19 +42,19 @@ type stats struct {
 }
 
 func newStats() *stats {
-	return &stats{kills: map[string]int{}, faults: map[string]int{}, duplicates: map[string]int{}}
+	return &stats{rounds: map[kind]int{}, kills: map[string]int{}, faults: map[string]int{}, duplicates: map[string]int{}}
 }
 
 const anyInstant = "(any instant)"
 
-func (s *stats) child(c child, at string) {
+func (s *stats) child(k kind, c child, at string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if at == "" {
 		return
 	}
 	name, _, _ := strings.Cut(at, ":")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rounds++
+	s.rounds[k]++
 	if kind, ok := strings.CutPrefix(name, onDisk); ok {
 		s.faults["disk "+kind]++
 	} else if c.killed {
@@ -75,10 +76,14 @@ func (s *stats) String() string {
 	for _, n := range s.kills {
 		total += n
 	}
-	fmt.Fprintf(&b, "%d rounds in %d worlds, %d kills; %d rows accepted, %d more of actions that died, %d of all closed, %d alerts with rows that nobody could read; ",
-		s.rounds, s.worlds, total, s.rows, s.maybe, s.closed, s.told)
+	for _, k := range slices.Sorted(maps.Keys(s.rounds)) {
+		fmt.Fprintf(&b, "%d rounds %s, ", s.rounds[k], k)
+	}
+	fmt.Fprintf(&b, "in %d worlds, %d kills; %d rows accepted, %d more of actions that died, %d of all closed, %d alerts with rows that nobody could read; ",
+		s.worlds, total, s.rows, s.maybe, s.closed, s.told)
 	fmt.Fprintf(&b, "duplicates seen: %d notables of the worker, %d of actions that died or whose record was damaged, %d events; ",
 		s.duplicates["worker"], s.duplicates["action"], s.duplicates["event"])
+	fmt.Fprintf(&b, "%d updates given up because the clock went ahead by hours; ", s.overtaken)
 	fmt.Fprintf(&b, "%d notables changed by a person; %d calls billed %s, booked %s\n", s.people, s.calls, s.billed, s.spent)
 	for _, counts := range []map[string]int{s.kills, s.faults} {
 		for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -94,7 +99,7 @@ func (w *world) work(at string) child {
 	if !c.killed && c.code != 0 && !strings.HasPrefix(at, onDisk) {
 		w.t.Errorf("winnow worker --once ended with %d: %s", c.code, c.stderr)
 	}
-	w.stats.child(c, at)
+	w.stats.child(w.kind, c, at)
 	return c
 }
 
@@ -112,8 +117,8 @@ func (w *world) drain() {
 			w.t.Fatalf("the worker hangs: %s", c.stderr)
 		}
 		waiting, failed, queued := w.left()
-		if failed > 0 {
-			w.t.Fatalf("%d deliveries were given up", failed)
+		if failed > len(w.overtaken) {
+			w.mayGiveUp(failed)
 		}
 		if waiting+queued == 0 {
 			_, err := w.Ingest()
@@ -125,10 +130,34 @@ func (w *world) drain() {
 	w.t.Errorf("not drained: %d deliveries wait, %d alerts are queued: %v", waiting, queued, w.failures())
 }
 
+// mayGiveUp: nothing is given up here but updates of notable events that splunkd had no time to index, because
+// the clock went ahead by more than the hour that they are looked for. Their alerts are seen all the same, if
+// need be in a second notable event.
+func (w *world) mayGiveUp(failed int) {
+	w.t.Helper()
+	excused := 0
+	w.undelivered(func(id string, d ledger.DeliveryState) {
+		if w.kind == clocks && d.Kind == string(ledger.DeliverUpdate) && strings.Contains(d.Error, "looked for 1h0m0s: given up") {
+			w.overtaken[id] = true
+			excused++
+		}
+	})
+	if failed != excused {
+		w.t.Fatalf("%d deliveries were given up: %v", failed, w.failures())
+	}
+}
+
 // failures counts why deliveries wait.
 func (w *world) failures() map[string]int {
 	w.t.Helper()
 	out := map[string]int{}
+	w.undelivered(func(_ string, d ledger.DeliveryState) { out[fmt.Sprintf("%s %s: %s", d.Sink, d.Kind, d.Error)]++ })
+	return out
+}
+
+// undelivered calls f with every delivery that is not done, and its alert.
+func (w *world) undelivered(f func(id string, d ledger.DeliveryState)) {
+	w.t.Helper()
 	w.view(func(tx *ledger.Tx) error {
 		ids, err := tx.IDs()
 		for _, id := range ids {
@@ -138,13 +167,12 @@ func (w *world) failures() map[string]int {
 			}
 			for _, d := range all {
 				if d.Done.IsZero() {
-					out[fmt.Sprintf("%s %s: %s", d.Sink, d.Kind, d.Error)]++
+					f(id, d)
 				}
 			}
 		}
 		return err
 	})
-	return out
 }
 
 func (w *world) left() (waiting, failed, queued int) {
@@ -180,6 +208,7 @@ func (w *world) check() {
 	w.checkPeople()
 	w.checkEvents(records)
 	w.checkSpend()
+	w.checkKept()
 	files, err := filepath.Glob(w.state("spool", "*.*"))
 	w.ok(err)
 	for _, path := range files {
@@ -189,6 +218,7 @@ func (w *world) check() {
 	}
 	w.stats.mu.Lock()
 	w.stats.worlds++
+	w.stats.overtaken += len(w.overtaken)
 	w.stats.mu.Unlock()
 }
 
@@ -263,6 +293,9 @@ func (w *world) checkRows(records map[string]winnow.Record) {
 // lossReasons are those of alerts that stand for rows nobody could read.
 var lossReasons = []winnow.Reason{winnow.ReasonRecordUnread, winnow.ReasonResultsUnread, winnow.ReasonTruncated}
 
+// lossOf reports whether a rid is of an alert that stands for such rows.
+func lossOf(rid string) bool { return slices.Contains(lossReasons, winnow.Reason(rid)) }
+
 // toldOf reports whether a person is told that rows of an alert could not be read.
 func (w *world) toldOf(a *alert, records map[string]winnow.Record) bool {
 	for _, key := range []string{
@@ -305,7 +338,7 @@ func (w *world) checkNotables(records map[string]winnow.Record) {
 		if sid, _, _ := strings.Cut(key, "/"); !ok && w.unstored(sid) {
 			continue // the action said so, and wrote what it could
 		}
-		if !ok || !lost || len(n) != 1 {
+		if !ok || !lost || len(n) != 1 && !w.overtaken[rec.ID] {
 			w.t.Errorf("%d notables of %s, which was never fired", len(n), key)
 		}
 	}
@@ -334,9 +367,11 @@ func (w *world) checkOwned(a *alert, key string, rec winnow.Record, found []splu
 			continue
 		}
 		who := "worker"
-		if !a.accepted || a.record != "" {
+		switch {
+		case !a.accepted || a.record != "":
 			who = "action" // it had written one, and died before it could say so, or what it said is lost
-		} else {
+		case w.overtaken[rec.ID]:
+		default:
 			w.t.Errorf("%s has %d notables", key, n)
 		}
 		w.stats.mu.Lock()

@@ -37,6 +37,16 @@ func TestKillMatrix(t *testing.T) {
 			})
 		}
 	})
+	t.Run("clock", func(t *testing.T) {
+		w := newWorld(t, 0, s)
+		w.be(clocks)
+		for _, by := range []time.Duration{3 * time.Minute, -10 * time.Minute, 3 * day, -3 * day, year, -year, 0} {
+			w.jump(by)
+			w.fireTwo()
+			w.work("")
+		}
+		w.check()
+	})
 	t.Log(s)
 	for _, p := range crash.Points {
 		if s.kills[p.Name] == 0 && !t.Failed() {
@@ -137,7 +147,11 @@ func TestChaos(t *testing.T) {
 	for n := range 2 {
 		wg.Go(func() {
 			for i := uint64(0); s.started() < rounds && !t.Failed(); i++ {
-				t.Run(fmt.Sprintf("%d-%d", n, i), func(t *testing.T) { newWorld(t, seed+uint64(n)<<32+i, s).suffer(60) })
+				t.Run(fmt.Sprintf("%d-%d", n, i), func(t *testing.T) {
+					w := newWorld(t, seed+uint64(n)<<32+i, s)
+					w.be(kinds[(i+uint64(n)*2)%uint64(len(kinds))])
+					w.suffer(60)
+				})
 			}
 		})
 	}
@@ -153,8 +167,23 @@ func TestChaos(t *testing.T) {
 func (s *stats) started() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rounds
+	total := 0
+	for _, n := range s.rounds {
+		total += n
+	}
+	return total
 }
+
+// kind is what else happens in a world while programs die and disks and networks fail.
+type kind string
+
+const (
+	plain  kind = "of kills, disks and networks"
+	clocks kind = "with clocks that jump"
+)
+
+// kinds are what worlds are in turn.
+var kinds = []kind{plain, clocks}
 
 // suffer goes through about so many rounds and checks what is left now and then.
 func (w *world) suffer(rounds int) {
@@ -183,12 +212,14 @@ func (w *world) suffer(rounds int) {
 			w.check()
 		}
 	}
+	w.jumpAny()()
 	w.check()
 }
 
 // fireAny fires something, and may have the action die; it returns how many rounds that was.
 func (w *world) fireAny() (rounds int) {
 	w.t.Helper()
+	defer w.jumpAny()()
 	at := ""
 	if w.intN(3) > 0 {
 		at = w.anyPoint(crash.Action)
@@ -220,9 +251,10 @@ func (w *world) fireAny() (rounds int) {
 // die has the worker die somewhere. alone says that nothing else happens at the same time.
 func (w *world) die(alone bool) {
 	w.t.Helper()
+	defer w.jumpAny()()
 	if w.intN(4) == 0 {
 		after := time.Duration(1+w.intN(400)) * time.Millisecond
-		w.stats.child(w.run(w.exec(crash.Worker, "", "worker", "--once", "--quiet"), nil, after), anyInstant)
+		w.stats.child(w.kind, w.run(w.exec(crash.Worker, "", "worker", "--once", "--quiet"), nil, after), anyInstant)
 		return
 	}
 	if alone && w.intN(6) == 0 {

@@ -59,6 +59,7 @@ func (w *world) spread(way int, bad toxic) {
 	w.ok(err)
 	_, err = w.network[way].Toxics.AddToxicJson(strings.NewReader(string(text)))
 	w.ok(err)
+	w.patience = networkTime
 	w.stats.fault("network " + bad.Type)
 }
 
@@ -86,8 +87,12 @@ func (w *world) flap(way int, stop <-chan struct{}) {
 	}
 }
 
+// networkTime is how long a worker may try over a bad network before it is killed.
+const networkTime = 15 * time.Second
+
 // heal makes the network good.
 func (w *world) heal() {
+	w.patience = 0
 	for _, p := range w.network {
 		p.Toxics.ResetToxics(context.Background())
 	}
@@ -104,6 +109,7 @@ func (w *world) badly(at string) {
 		return
 	}
 	w.stats.fault("network flaps")
+	w.patience = networkTime
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -112,6 +118,7 @@ func (w *world) badly(at string) {
 	w.work(at)
 	close(stop)
 	<-done
+	w.patience = 0
 }
 
 // TestBadNetworks has every toxic on both ways once, and a network that flaps. What was promised holds; no

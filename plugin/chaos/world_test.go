@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,13 +69,20 @@ type world struct {
 	models *llmtest.Server
 	stats  *stats
 	users  int // how many accounts the alerts are about
+	kind   kind
 
+	clock   atomic.Int64       // nanoseconds by which the clock is ahead
+	bad     int                // damaged records that are kept
 	network []*toxiproxy.Proxy // before splunkd, and before the model
 
 	mu     sync.Mutex // guards what follows: splunkd's hook runs beside the test
 	rand   *rand.Rand
 	fired  []*alert
 	people map[string]splunktest.Change // by notable: what a person set last
+
+	patience time.Duration // how long a program may take, where that is less than one that hangs
+
+	overtaken map[string]bool // alerts of which an update was given up because the clock had overtaken it
 }
 
 const (
@@ -144,9 +153,10 @@ func newWorld(t testing.TB, seed uint64, s *stats) *world {
 	t.Helper()
 	w := &world{
 		t: t, home: t.TempDir(), stats: s, rand: rand.New(rand.NewPCG(seed, 0x6368616f73)),
-		people: map[string]splunktest.Change{}, users: 5,
+		people: map[string]splunktest.Change{}, overtaken: map[string]bool{}, users: 5,
 	}
-	w.Server = splunktest.New(t, splunktest.Options{Home: w.home, NotableOwners: []string{person}, Before: w.interfere})
+	w.setClock(0)
+	w.Server = splunktest.New(t, splunktest.Options{Home: w.home, Now: w.now, NotableOwners: []string{person}, Before: w.interfere})
 	w.AddToken("svc-winnow", token, time.Time{}, splunktest.CapEditNotables)
 	w.models = llmtest.New(llmtest.Options{Brain: llmtest.Oracle(judge), Key: modelKey, Price: priceTable(t).Price})
 	t.Cleanup(w.models.Close)
@@ -252,7 +262,7 @@ func (w *world) exec(program crash.Program, at string, args ...string) *exec.Cmd
 	cmd := exec.Command(w.program(program), args...)
 	cmd.Dir = filepath.VolumeName(w.home) + string(filepath.Separator)
 	cmd.Env = slices.Concat([]string{
-		"SPLUNK_HOME=" + w.home, "TMPDIR=" + os.TempDir(), "CHAOS_MODEL_KEY=" + modelKey,
+		"SPLUNK_HOME=" + w.home, "TMPDIR=" + os.TempDir(), "CHAOS_MODEL_KEY=" + modelKey, crash.ClockVariable + "=" + w.clockFile(),
 	}, passedOn())
 	if fault, ok := strings.CutPrefix(at, onDisk); ok {
 		cmd.Env = append(cmd.Env, disk.Variable+"="+fault)
@@ -283,12 +293,24 @@ func (w *world) run(cmd *exec.Cmd, stdin []byte, after time.Duration) child {
 		return child{code: -1}
 	}
 	if after <= 0 {
+		after = w.patience
+	}
+	hangs := after <= 0
+	if hangs {
 		after = childTimeout
 	}
-	kill := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	kill := time.AfterFunc(after, func() {
+		if hangs { // it says where
+			_ = cmd.Process.Signal(syscall.SIGQUIT)
+			time.Sleep(time.Second)
+		}
+		_ = cmd.Process.Kill()
+	})
 	err := cmd.Wait()
-	kill.Stop()
 	c := child{code: cmd.ProcessState.ExitCode(), stderr: stderr.String()}
+	if !kill.Stop() && hangs {
+		w.t.Errorf("%v hangs: %s", cmd.Args, c.stderr)
+	}
 	c.killed = err != nil && c.code == -1
 	return c
 }

@@ -4,13 +4,30 @@
 // the environment names: WINNOW_CRASH_AT=NAME:N. Built without the tag, as releases are, [Point] is an
 // empty function that the compiler leaves out, name and all.
 //
+// Such a program also takes the time from a clock that tests set, forward and back, while it runs; in
+// releases [Now] is time.Now.
+//
 // [Points] is the list of all points; a test holds it against the code.
 package crash
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+	"time"
+)
 
 // Variable is the environment variable that says where to die.
 const Variable = "WINNOW_CRASH_AT"
+
+// ClockVariable is the environment variable that names the file in which tests keep how far the clock of the
+// host is off, as [Offset] writes it. All processes look into it whenever they ask what time it is.
+const ClockVariable = "WINNOW_CLOCK"
+
+// Offset is what the file of the clock holds: always as many characters, so that it can be written over at
+// once while others read it.
+func Offset(by time.Duration) string { return fmt.Sprintf("%+0*d", offsetLen, int64(by)) }
+
+const offsetLen = 20
 
 // Program is one of the two programs.
 type Program string
@@ -75,8 +92,10 @@ var Points = []Place{
 
 // In returns what of this package is in a program: nothing, unless it was built with the tag.
 func In(program []byte) (found []string) {
-	if bytes.Contains(program, []byte(Variable)) {
-		found = append(found, Variable)
+	for _, name := range []string{Variable, ClockVariable} {
+		if bytes.Contains(program, []byte(name)) {
+			found = append(found, name)
+		}
 	}
 	for _, p := range Points {
 		if bytes.Contains(program, []byte(p.Name)) {

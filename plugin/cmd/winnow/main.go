@@ -7,7 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
+
+	"github.com/winnow-soc/winnow/plugin/crash"
 )
 
 func main() {
@@ -21,6 +22,6 @@ func run() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	return execute(ctx, &console{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, now: time.Now,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, now: crash.Now,
 	}, os.Args[1:])
 }

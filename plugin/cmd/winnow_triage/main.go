@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 
 	"github.com/winnow-soc/winnow/plugin/alertaction"
+	"github.com/winnow-soc/winnow/plugin/crash"
 )
 
 // The action lives for milliseconds, or for the second that a large file takes, with a few
@@ -25,5 +26,7 @@ const (
 func main() {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
-	os.Exit(alertaction.Main(os.Args[1:], alertaction.OSEnv()))
+	env := alertaction.OSEnv()
+	env.Now = crash.Now
+	os.Exit(alertaction.Main(os.Args[1:], env))
 }

@@ -49,7 +49,7 @@ func (s *Server) exportKeys(w http.ResponseWriter, r *http.Request, k keySearch)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range slices.Backward(s.others) {
-		visible := !s.opts.Now().Before(e.IndexedAt.Add(s.opts.IndexLag)) && !e.Time.Before(from) && e.Time.Before(to)
+		visible := s.found(&e) && !e.Time.Before(from) && e.Time.Before(to)
 		fits := (k.index == "*" || e.Index == k.index) && e.get("sourcetype") == k.sourcetype && slices.Contains(k.keys, e.get("event_key"))
 		if visible && fits {
 			_ = enc.Encode(map[string]any{"preview": false, "result": map[string]any{"event_key": e.get("event_key")}})
