@@ -2,6 +2,7 @@ package triage
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
@@ -73,6 +74,10 @@ func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, 
 // this outcome itself: only later ones update it.
 func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq int64) error {
 	written := false
+	again, err := e.writesAgain(t, entry, rec)
+	if err != nil {
+		return err
+	}
 	for _, sink := range e.Sinks {
 		if sink.Type == conf.SinkResponses {
 			if err := e.respond(t, sink, entry, rec, seq); err != nil {
@@ -81,6 +86,9 @@ func (e *Engine) post(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, seq
 			continue
 		}
 		kind, commentOnly := e.tell(sink, entry, rec)
+		if again && e.writes(sink) {
+			kind = ledger.DeliverNotable
+		}
 		if kind == "" {
 			continue
 		}
@@ -133,6 +141,22 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 		return ledger.DeliverUpdate, true // also in shadow: it still says that nobody triaged it
 	}
 	return "", false
+}
+
+// writesAgain reports whether an escalation is written as another notable event: winnow's own stands, written
+// when there was no outcome or another one, and there is no sink that could bring it up to date. Two of them
+// are a nuisance; one that goes on to say "not triaged" of what is believed real is worse. It happens once, and
+// for nothing else: what is closed or waits in the review queue is worth no second one.
+func (e *Engine) writesAgain(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) (bool, error) {
+	updates := slices.ContainsFunc(e.Sinks, func(s conf.Sink) bool { return s.Type == conf.SinkUpdate })
+	if updates || rec.Outcome.State != winnow.StateEscalated || !e.ownStands(entry, rec) {
+		return false, nil
+	}
+	history, err := t.History(rec.ID)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(history, func(r winnow.Record) bool { return r.Outcome.State == winnow.StateEscalated }), nil
 }
 
 // ownStands reports whether the notable event that stands for the alert is winnow's own, written before there was

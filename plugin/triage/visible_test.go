@@ -452,3 +452,45 @@ func TestAClockThatWasSetBackMeanwhile(t *testing.T) {
 		t.Errorf("%v, notables %v", states, told(w.notable))
 	}
 }
+
+// Without a sink that updates, an alert whose own notable stands as not triaged gets one more when it is
+// escalated, once; what becomes of it otherwise is told by winnow's own events alone.
+func TestWithoutUpdatesAnEscalationIsWrittenAgain(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		set    string
+		states []winnow.State
+		want   []string
+	}{
+		{"escalated", "sink:update.disabled=1", []winnow.State{winnow.StateEscalated}, []string{"late no_model, comment", "escalated"}},
+		{"escalated twice", "sink:update.disabled=1", []winnow.State{winnow.StateEscalated, winnow.StateInReview, winnow.StateEscalated}, []string{"late no_model, comment", "escalated"}},
+		{"reviewed, then escalated", "sink:update.disabled=1", []winnow.State{winnow.StateInReview, winnow.StateEscalated}, []string{"late no_model, comment", "escalated"}},
+		{"closed", "sink:update.disabled=1", []winnow.State{winnow.StateClosed}, []string{"late no_model, comment"}},
+		{"reviewed", "sink:update.disabled=1", []winnow.State{winnow.StateInReview}, []string{"late no_model, comment"}},
+		{"with updates", "sink:update.disabled=0", []winnow.State{winnow.StateEscalated}, []string{"late no_model, comment"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newPaidRig(t, "gate.place=owner", "queue.wait_max=7d", c.set)
+			w := r.watch()
+			id := r.admit(Row{Alert: r.alert("0"), Proposal: passes}).ID
+			r.down(r.at.Add(1000 * time.Hour))
+			w.turns()
+			r.at = r.at.Add(4 * time.Hour)
+			w.turns()
+			for _, state := range c.states {
+				r.settle(id, winnow.TruePositive, state)
+				w.turns()
+			}
+			if diff := cmp.Diff(c.want, told(w.notable)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			ids, keys := map[string]bool{}, map[string]bool{}
+			for _, d := range w.notable.took {
+				ids[d.WinnowID], keys[d.Key] = true, true
+			}
+			if len(ids) != 1 || len(keys) != len(c.want) {
+				t.Errorf("winnow ids %v, keys %v", ids, keys)
+			}
+		})
+	}
+}

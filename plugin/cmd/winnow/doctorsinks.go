@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/splunk"
 )
@@ -20,6 +22,11 @@ func (x *diagnosis) sinks(ctx context.Context) {
 		x.wrong("sinks", "mend [splunk] of winnow.conf", err)
 		return
 	}
+	if staysRaw(x.d.Settings) {
+		x.warn("sinks", "enable a sink of type notable_update",
+			"place = owner without one of type notable_update: a notable that is written before the outcome is known (late, or while no worker runs) "+
+				"goes on to say \"not triaged\"; an escalation is written as another notable, a close is not told")
+	}
 	for _, c := range x.d.Settings.EnabledSinks() {
 		check := "sink " + c.Name
 		opened, err := splunk.OpenSinks([]conf.Sink{c}, opts)
@@ -29,6 +36,18 @@ func (x *diagnosis) sinks(ctx context.Context) {
 		}
 		x.sink(ctx, check, c, opened[0])
 	}
+}
+
+// staysRaw reports whether winnow writes notable events that no sink brings up to date.
+func staysRaw(s *conf.Settings) bool {
+	has := func(types ...conf.SinkType) bool {
+		return slices.ContainsFunc(s.EnabledSinks(), func(c conf.Sink) bool { return slices.Contains(types, c.Type) })
+	}
+	owner := s.Search("").Place == winnow.PlaceOwner
+	for _, search := range s.Searches {
+		owner = owner || search.Place == winnow.PlaceOwner
+	}
+	return owner && has(conf.SinkNotable, conf.SinkFinding) && !has(conf.SinkUpdate)
 }
 
 func (x *diagnosis) sink(ctx context.Context, check string, c conf.Sink, s splunk.Sink) {
