@@ -14,13 +14,17 @@ type Judged struct {
 
 	// Ever is set when a person once called it a true positive, whatever was said later.
 	Ever bool
+
+	// Weak is set when a person said something of it among many at once: nothing rests on that.
+	Weak bool
 }
 
 // Each calls f with every alert, in the order in which they were received. f's argument is new at
 // every call. It reads one row after the other, so memory does not grow with the ledger.
 func (t *Tx) Each(f func(Judged) error) error {
 	return t.each(`SELECT id, host, sid, rid, mac, search_name, received, severity, alert, record,
- EXISTS (SELECT 1 FROM reviews WHERE reviews.id = alerts.id AND reviews.disposition = ? AND reviews.weak = 0)
+ EXISTS (SELECT 1 FROM reviews WHERE reviews.id = alerts.id AND reviews.disposition = ? AND reviews.weak = 0),
+ EXISTS (SELECT 1 FROM reviews WHERE reviews.id = alerts.id AND reviews.weak = 1)
  FROM alerts ORDER BY id`, []any{winnow.TruePositive.String()}, func(scan func(...any) error) error {
 		j, err := scanJudged(scan)
 		if err != nil {
@@ -35,7 +39,7 @@ func scanJudged(scan func(...any) error) (Judged, error) {
 	var received int64
 	var body, record []byte
 	a := &j.Alert
-	if err := scan(&a.ID, &a.Key.Host, &a.Key.SID, &a.Key.RID, &a.Key.MAC, &a.SearchName, &received, &a.Severity, &body, &record, &j.Ever); err != nil {
+	if err := scan(&a.ID, &a.Key.Host, &a.Key.SID, &a.Key.RID, &a.Key.MAC, &a.SearchName, &received, &a.Severity, &body, &record, &j.Ever, &j.Weak); err != nil {
 		return j, fmt.Errorf("ledger: %w", err)
 	}
 	var s storedAlert

@@ -14,6 +14,7 @@ type Ballots struct {
 	NotAsked map[string]bool // agents that were not asked, because the votes before had settled it
 	Missing  map[string]bool // agents that gave no answer
 	Label    Label           // by word of a person
+	Weak     bool            // a person said something of it among many at once, which is no label to go by
 
 	// Decide tells what the votes add up to when one agent is left out, "" for none.
 	Decide func(without string) string
@@ -55,6 +56,7 @@ type Agent struct {
 	AgainstClose int `json:"against_close"` // and those that are benign without it
 
 	Labelled  int      `json:"labelled"` // votes on alerts whose truth a person knows
+	Weak      int      `json:"weak"`     // votes on alerts that have weak labels alone: in no other count
 	Errors    int      `json:"errors"`   // SAFE on an attack, or concern about a benign alert
 	ErrorRate *float64 `json:"error_rate"`
 
@@ -108,6 +110,8 @@ func (c *VoteCounter) Add(b Ballots) {
 		if wrong, known := wrongVote(v, b.Label); known {
 			a.Labelled++
 			a.Errors += one(wrong)
+		} else if voted(v) {
+			a.Weak += one(b.Weak && b.Label != LabelAttack && b.Label != LabelBenign)
 		}
 		for _, w := range b.Votes[i+1:] {
 			c.pair(v, w, b.Label)

@@ -37,14 +37,14 @@ func TestVotes(t *testing.T) {
 		}
 		return "undecided"
 	}, Paid: map[string]VoteCost{"b": {NanoUSD: 3000, Calls: 2}}})
-	c.Add(Ballots{Votes: cast(bad, silent, silent), NotAsked: map[string]bool{"b": true}, Missing: map[string]bool{"c": true}, Decide: always("real")})
-	c.Add(Ballots{Votes: cast(odd, safe, safe), Label: LabelBenign, Decide: always("undecided"), Paid: map[string]VoteCost{"c": {Calls: 1, Unpriced: 1}}})
+	c.Add(Ballots{Votes: cast(bad, silent, silent), NotAsked: map[string]bool{"b": true}, Missing: map[string]bool{"c": true}, Weak: true, Decide: always("real")})
+	c.Add(Ballots{Votes: cast(odd, safe, safe), Label: LabelBenign, Weak: true, Decide: always("undecided"), Paid: map[string]VoteCost{"c": {Calls: 1, Unpriced: 1}}})
 	got := c.Result()
 	want := &Votes{
 		Panels: 4,
 		Agents: []Agent{
 			{
-				Name: "a", Panels: 4, Safe: 2, Suspicious: 1, Malicious: 1, Changed: 1, ToClose: 1, Labelled: 3, Errors: 2, ErrorRate: new(2.0 / 3),
+				Name: "a", Panels: 4, Safe: 2, Suspicious: 1, Malicious: 1, Changed: 1, ToClose: 1, Labelled: 3, Weak: 1, Errors: 2, ErrorRate: new(2.0 / 3),
 				MicroUSD: new(int64(0)), PerChanged: new(int64(0)),
 			},
 			{

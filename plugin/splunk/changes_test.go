@@ -69,6 +69,134 @@ func TestLabel(t *testing.T) {
 	}
 }
 
+// TestLabelOfAFinding: with Enterprise Security 8 people give dispositions through the interface of
+// investigations, without a comment, as winnow does; winnow's own entries are those that a note of its own
+// announces.
+func TestLabelOfAFinding(t *testing.T) {
+	closeIt := func(t *testing.T, f *findings) { deliver(t, f.sink, delivery("0", 1, winnow.StateClosed)) }
+	for name, c := range map[string]struct {
+		change func(*testing.T, *findings)
+		want   Label
+	}{
+		"untouched":                {func(*testing.T, *findings) {}, Label{}},
+		"winnow's own disposition": {closeIt, Label{}},
+		"benign": {func(t *testing.T, f *findings) {
+			f.person(t, "ann", State{Status: "5", Disposition: "disposition:2"})
+		}, Label{By: "ann", Disposition: winnow.BenignPositive}},
+		"the last one stands": {func(t *testing.T, f *findings) {
+			f.person(t, "ann", State{Disposition: "disposition:3"})
+			f.person(t, "bob", State{Disposition: "disposition:1", Status: "2"})
+			f.person(t, "ann", State{Owner: "ann"})
+		}, Label{By: "bob", Disposition: winnow.TruePositive}},
+		"taken back": {func(t *testing.T, f *findings) {
+			f.person(t, "ann", State{Disposition: "disposition:2"})
+			f.person(t, "ann", State{Disposition: "disposition:6"})
+		}, Label{}},
+		"opened again": {func(t *testing.T, f *findings) {
+			closeIt(t, f)
+			f.person(t, "ann", State{Status: "2"})
+		}, Label{By: "ann", Reopened: true}},
+		"an attack after winnow's close": {func(t *testing.T, f *findings) {
+			closeIt(t, f)
+			f.person(t, "ann", State{Status: "2", Disposition: "disposition:1"})
+		}, Label{By: "ann", Disposition: winnow.TruePositive, Reopened: true}},
+		"a note alone": {func(t *testing.T, f *findings) {
+			mustDo(t, f.AddNote("ann", f.id, splunktest.Note{Title: "mine", Content: "disposition:2, says [winnow]"}))
+		}, Label{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFindings(t)
+			c.change(t, f)
+			d := delivery("0", 1, winnow.StateClosed)
+			got, err := f.sink.Label(t.Context(), &d.Alert, d.WinnowID, f.id)
+			if err != nil || got.At.IsZero() != (got.By == "") {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			got.At = time.Time{}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestChangesOfFindings: changes through the interface of investigations are read like those in Incident
+// Review, and more than ten of a person's in a minute are marked.
+func TestChangesOfFindings(t *testing.T) {
+	for _, n := range []int{10, 11} {
+		f := newFindings(t)
+		ids := []string{f.id}
+		for i := range n - 1 {
+			ids = append(ids, f.AddNotable("Impossible Travel", testSID, fmt.Sprint(i+1), nil))
+		}
+		for _, id := range ids {
+			f.change(t, "ann", id, State{Disposition: "disposition:2"})
+		}
+		f.person(t, "bob", State{Owner: "bob"})
+		f.clk.advance(10 * time.Minute)
+		all, err := f.client.Changes(t.Context(), testNow.Add(-time.Minute), f.clk.now())
+		mustDo(t, err)
+		got := map[string]int{}
+		for _, c := range all {
+			if c.Marked {
+				t.Errorf("%+v bears winnow's mark", c)
+			}
+			got[fmt.Sprintf("%s %v", c.User, c.Bulk)]++
+		}
+		if diff := cmp.Diff(map[string]int{fmt.Sprintf("ann %v", n > 10): n, "bob false": 1}, got); diff != "" {
+			t.Errorf("%d at once: -want +got:\n%s", n, diff)
+		}
+		d := delivery("0", 1, winnow.StateClosed)
+		held, err := f.sink.Held(t.Context(), &d.Alert, d.WinnowID)
+		mustDo(t, err)
+		if held.Closed || held.By != "bob" {
+			t.Errorf("held %+v", held)
+		}
+		f.person(t, "ann", State{Status: "5"})
+		f.clk.advance(10 * time.Minute)
+		held, err = f.sink.Held(t.Context(), &d.Alert, d.WinnowID)
+		mustDo(t, err)
+		if !held.Closed || held.Weak != (n > 10) || held.Disposition != winnow.BenignPositive {
+			t.Errorf("%d at once: held %+v", n, held)
+		}
+	}
+}
+
+// findings is a splunkd with Enterprise Security 8, and a finding of the alert that delivery tells of.
+type findings struct {
+	*splunktest.Server
+	clk    *clock
+	client *Client
+	sink   *UpdateSink
+	id     string
+	people map[string]*Client
+}
+
+func newFindings(t testing.TB) *findings {
+	t.Helper()
+	f := &findings{clk: newClock(), people: map[string]*Client{}}
+	f.Server = newServer(t, splunktest.Options{Now: f.clk.now, NotableOwners: []string{"ann", "bob"}, FindingsApp: splunktest.AppMissionControl})
+	f.client = newClient(t, f.Server)
+	f.sink = NewUpdateSink("update", f.client, UpdateOptions{}, f.clk.now)
+	for _, user := range []string{"ann", "bob"} {
+		f.AddSession(user, "key-of-"+user, time.Time{}, splunktest.CapEditNotables)
+		f.people[user] = newClient(t, f.Server, func(o *Options) { o.Credentials = SessionKey(winnow.Secret("key-of-" + user)) })
+	}
+	f.id = f.AddNotable("Impossible Travel", testSID, "0", nil)
+	return f
+}
+
+// person changes the finding the way Enterprise Security 8 does for a person.
+func (f *findings) person(t testing.TB, user string, to State) {
+	t.Helper()
+	f.change(t, user, f.id, to)
+}
+
+func (f *findings) change(t testing.TB, user, id string, to State) {
+	t.Helper()
+	mustDo(t, f.people[user].UpdateFinding(t.Context(), &Notable{RuleID: id, Time: get(t, f.Server, id).Time}, to))
+}
+
 // TestLabelsAreNeverWinnows: whatever winnow and people write in turn, a label is what a person said last,
 // and winnow's own writes give none.
 func TestLabelsAreNeverWinnows(t *testing.T) {

@@ -14,6 +14,10 @@ type Held struct {
 	Closed      bool
 	Disposition winnow.Disposition // what they say it was; Undetermined when they do not say
 
+	// Weak says that what they say it was is one of more than ten such changes within a minute, or may be:
+	// nothing rests on it.
+	Weak bool
+
 	// Reopened says that winnow had closed the event, and a person has opened it since: a correction. At is when
 	// a person last changed it, by the clock of their search head; zero when nobody has.
 	Reopened bool
@@ -28,7 +32,26 @@ func (s *UpdateSink) Held(ctx context.Context, a *winnow.Alert, winnowID string)
 	if err != nil {
 		return Held{}, s.site.wrong(err)
 	}
-	return k.h.held(k.facts), nil
+	h := k.h.held(k.facts)
+	if h.Closed && h.Disposition != winnow.Undetermined {
+		h.Weak = s.oneOfMany(ctx, k, h.At)
+	}
+	return h, nil
+}
+
+// oneOfMany reports whether the disposition of a notable event was given among many, or may have been: what
+// came in the minute after it is not known yet, or nothing can be read. last is when a person last changed the
+// event.
+func (s *UpdateSink) oneOfMany(ctx context.Context, k *desk, last time.Time) bool {
+	at := last
+	if l := k.h.label(k.facts); !l.At.IsZero() {
+		at = l.At
+	}
+	if at.IsZero() || s.now().Sub(at) < 2*bulkMinute { // clocks differ
+		return true
+	}
+	all, err := s.client.Changes(ctx, at.Add(-time.Second), at.Add(time.Second))
+	return err != nil || slices.ContainsFunc(all, func(c Change) bool { return c.RuleID == k.n.RuleID && c.Bulk })
 }
 
 // held says who has the notable event. A comment alone takes nothing on, and what winnow set itself is

@@ -1,6 +1,7 @@
 package splunk
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,21 @@ func TestHeld(t *testing.T) {
 			deliver(t, b.sink, delivery("0", 2, winnow.StateQueued))
 			b.person(t, "ann", splunktest.Change{Status: "2"})
 		}, Held{By: "ann"}},
+		"closed with eleven others": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
+			b.many(t, "ann", 10)
+		}, Held{By: "ann", Closed: true, Disposition: winnow.BenignPositive, Weak: true}},
+		"closed with ten others": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
+			b.many(t, "ann", 9)
+			b.many(t, "bob", 9)
+		}, Held{By: "ann", Closed: true, Disposition: winnow.BenignPositive}},
+		"closed, then touched with eleven others": {nil, func(t *testing.T, b *beside) {
+			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
+			b.clk.advance(10 * time.Minute)
+			b.person(t, "ann", splunktest.Change{Owner: "ann"})
+			b.many(t, "ann", 10)
+		}, Held{By: "ann", Closed: true, Disposition: winnow.BenignPositive}},
 		"opened again after a close": {nil, func(t *testing.T, b *beside) {
 			b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
 			b.person(t, "bob", splunktest.Change{Status: "1", Owner: "bob"})
@@ -63,6 +79,7 @@ func TestHeld(t *testing.T) {
 			if c.change != nil {
 				c.change(t, b)
 			}
+			b.clk.advance(5 * time.Minute) // what came in the minute after is known
 			d := delivery("0", 1, winnow.StateClosed)
 			got, err := b.sink.Held(t.Context(), &d.Alert, d.WinnowID)
 			if err != nil {
@@ -76,6 +93,37 @@ func TestHeld(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// What was said just now may be the first of many, and what cannot be looked up may be one of them.
+func TestHeldIsWeakWhileNothingIsKnown(t *testing.T) {
+	b := newBeside(t, nil)
+	b.person(t, "ann", splunktest.Change{Status: "5", Disposition: "disposition:2"})
+	weak := func() bool {
+		t.Helper()
+		d := delivery("0", 1, winnow.StateClosed)
+		got, err := b.sink.Held(t.Context(), &d.Alert, d.WinnowID)
+		if err != nil || !got.Closed || got.Disposition != winnow.BenignPositive {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		return got.Weak
+	}
+	if !weak() {
+		t.Error("what others do in the same minute is not known yet")
+	}
+	b.clk.advance(5 * time.Minute)
+	if weak() {
+		t.Error("it was one change alone")
+	}
+	b.before = func(r splunktest.Request) {
+		if strings.Contains(r.Query.Get("query"), "$or") {
+			b.before = nil
+			b.Fail(splunktest.Fault{Times: 1, Status: 503})
+		}
+	}
+	if !weak() {
+		t.Error("what cannot be looked up counts")
 	}
 }
 

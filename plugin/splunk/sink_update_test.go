@@ -3,6 +3,7 @@ package splunk
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,15 @@ func (b *beside) person(t testing.TB, user string, c splunktest.Change) {
 	}
 	if err := b.Review(user, b.id, c); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// many has a person change so many other notable events at once.
+func (b *beside) many(t testing.TB, user string, n int) {
+	t.Helper()
+	for i := range n {
+		id := b.AddNotable("Other", testSID+"x"+user, strconv.Itoa(i), nil)
+		mustDo(t, b.Review(user, id, splunktest.Change{Status: "5", Disposition: "disposition:2", Comment: "a comment long enough"}))
 	}
 }
 

@@ -121,6 +121,51 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestWeakLabelsMoveNothing: whatever somebody says of many alerts at once, it is kept, and neither closes,
+// opens, recalls nor proves anything.
+func TestWeakLabelsMoveNothing(t *testing.T) {
+	for _, state := range []winnow.State{winnow.StateClosed, winnow.StateInReview, winnow.StateEscalated} {
+		for _, said := range []Said{
+			{Disposition: winnow.BenignPositive}, {Disposition: winnow.TruePositive}, {Disposition: winnow.FalsePositiveData},
+			{Reopened: true}, {Reopened: true, Disposition: winnow.TruePositive},
+		} {
+			r, s := newRig(t), &incidentReview{}
+			first := r.triage(r.alert("0"))
+			r.triage(r.alert("1")) // a repeat, closed on its verdict
+			if state != winnow.StateClosed {
+				r.settle(first.ID, winnow.Undetermined, state)
+			}
+			before, all := r.record(first.ID), r.outcomes()
+			precedents, memory, open := len(r.engine.precedents.by), r.engine.memory.Len(), len(r.engine.open)
+			said.By, said.At = "ann", r.at.Add(-5*time.Minute)
+			s.says(first, said, true)
+			reviews := len(r.labels(first.ID))
+			r.ok(r.readLabels(s))
+			r.once(r.worker(&sink{name: "update"}, &sink{name: "events"}))
+			if diff := cmp.Diff(before, r.record(first.ID)); diff != "" {
+				t.Errorf("%s, %+v: record: -want +got:\n%s", state, said, diff)
+			}
+			if diff := cmp.Diff(all, r.outcomes()); diff != "" {
+				t.Errorf("%s, %+v: outcomes: -want +got:\n%s", state, said, diff)
+			}
+			if len(r.engine.precedents.by) != precedents || r.engine.memory.Len() != memory || len(r.engine.open) != open {
+				t.Errorf("%s, %+v: it is remembered", state, said)
+			}
+			if got := r.labels(first.ID); len(got) != reviews+1 || !got[reviews].Weak {
+				t.Errorf("%s, %+v: reviews %+v", state, said, got)
+			}
+			r.view(func(t *ledger.Tx) error {
+				return t.Each(func(j ledger.Judged) error {
+					if j.Ever || j.Weak != (j.Record.ID == first.ID) {
+						r.t.Errorf("%s, %+v: judged %+v", state, said, j)
+					}
+					return nil
+				})
+			})
+		}
+	}
+}
+
 // TestLabelsTakeClosesBack: a person who opens again what winnow closed, or calls it an attack, corrects
 // winnow, and what was closed on its verdict is triaged again.
 func TestLabelsTakeClosesBack(t *testing.T) {

@@ -24,6 +24,7 @@ type Held struct {
 	By          string             // "" for nobody
 	Closed      bool               // they have closed it
 	Disposition winnow.Disposition // what they say it was; Undetermined when they do not say
+	Weak        bool               // that is one of many at once, or may be: nothing rests on it
 }
 
 // reread reports whether an alert waited so long that a person may have taken it on meanwhile. One that a
@@ -34,7 +35,7 @@ func (e *Engine) reread(w *work, s conf.Search, waited time.Duration) bool {
 }
 
 // leaveHeld leaves an alert to the person who has its notable event. What they closed it as is a label,
-// as if they had said it here.
+// as if they had said it here. A weak one is not taken from here: [Labels] keeps it as what it is.
 func (e *Engine) leaveHeld(t *ledger.Tx, w *work) error {
 	h, a := w.held, &w.entry.Alert
 	taint, _ := llm.Scan(a, e.Fields)
@@ -44,7 +45,7 @@ func (e *Engine) leaveHeld(t *ledger.Tx, w *work) error {
 	}}
 	w.rec.Outcome = e.Outcome(w.rec.SearchName, winnow.StateLeft, winnow.ReasonPerson, "person:"+h.By)
 	w.rec.Outcome.Would = winnow.StateLeft
-	label := h.Closed && h.Disposition != winnow.Undetermined
+	label := h.Closed && h.Disposition != winnow.Undetermined && !h.Weak
 	if label {
 		v := &w.rec.Verdict
 		v.Disposition, v.Source, v.Stated, v.Confidence, v.Severity = h.Disposition, winnow.SourcePerson, 100, 100, a.Severity

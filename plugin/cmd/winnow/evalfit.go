@@ -64,30 +64,45 @@ func stepsText(t *llm.CalibrationTable) string {
 // called benign. Which alerts people look at is no fair sample; the canaries among them are.
 func (g *globals) fitFromReviews(ctx context.Context) error {
 	var labelled []llm.Labelled
+	weak := 0
 	err := g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
 		facts, err := llm.LoadFacts(d.FactsPaths()...)
 		if err != nil {
 			return usage(err)
 		}
-		return t.Each(func(j ledger.Judged) error {
-			truth := truthOf(&j)
-			if truth != allowlist.TruthAttack && truth != allowlist.TruthBenign {
-				return nil
-			}
-			judged, ok, err := judgedBefore(t, &j)
-			if err != nil || !ok {
-				return err
-			}
-			judged.Families, judged.Right = facts.Families(&j.Alert), truth == allowlist.TruthBenign
-			labelled = append(labelled, judged)
-			return nil
-		})
+		labelled, weak, err = reviewLabels(t, facts)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	g.note("%s of alerts that people decided", things(len(labelled), "benign judgement", "benign judgements"))
+	g.note("%s of alerts that people decided%s", things(len(labelled), "benign judgement", "benign judgements"),
+		ifAny(weak, "; %d of alerts with weak labels alone, which count for nothing"))
 	return g.fit(labelled)
+}
+
+// reviewLabels returns the benign judgements of which a person has said whether they were right, and how many
+// there are of which one has only said so among many at once.
+func reviewLabels(t *ledger.Tx, facts *llm.Facts) (labelled []llm.Labelled, weak int, err error) {
+	err = t.Each(func(j ledger.Judged) error {
+		truth := truthOf(&j)
+		known := truth == allowlist.TruthAttack || truth == allowlist.TruthBenign
+		if !known && !j.Weak {
+			return nil
+		}
+		judged, ok, err := judgedBefore(t, &j)
+		if err != nil || !ok {
+			return err
+		}
+		if !known {
+			weak++
+			return nil
+		}
+		judged.Families, judged.Right = facts.Families(&j.Alert), truth == allowlist.TruthBenign
+		labelled = append(labelled, judged)
+		return nil
+	})
+	return labelled, weak, err
 }
 
 // judgedBefore returns the last benign judgement of analysts or a model about an alert that a person has

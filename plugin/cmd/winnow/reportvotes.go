@@ -22,7 +22,9 @@ wrong where a person knows the truth, and what its votes cost for each decision 
 
 For pairs of agents: how often they agree, and by people's labels how their errors hang together (phi: 1
 when they err together, 0 when independently). An agent that changes nothing, or errs with another, earns
-little. Votes are added up by the weights of winnow.conf as it is now. CSV has the agents alone.`
+little. Weak labels, of more than ten changes
+that a person made within a minute, are counted apart (weak) and for nothing else. Votes are added up by
+the weights of winnow.conf as it is now. CSV has the agents alone.`
 
 func reportVotesCommand(g *globals) *cobra.Command {
 	return withCSV(&cobra.Command{
@@ -84,7 +86,7 @@ func ours(r *winnow.Record) bool {
 }
 
 func ballots(d *state.Deployment, weights map[string]float64, j *ledger.Judged, votes []winnow.Vote) report.Ballots {
-	b := report.Ballots{Votes: votes, NotAsked: map[string]bool{}, Missing: map[string]bool{}, Label: labelOf(truthOf(j))}
+	b := report.Ballots{Votes: votes, NotAsked: map[string]bool{}, Missing: map[string]bool{}, Label: labelOf(truthOf(j)), Weak: j.Weak}
 	for _, v := range votes {
 		b.NotAsked[v.Agent] = v.Vote == winnow.VoteAbstain && v.Reason == llm.VoteNotAsked
 		b.Missing[v.Agent] = llm.VoteIsMissing(v)
@@ -120,7 +122,7 @@ func paidVotes(t *ledger.Tx, id string) (map[string]report.VoteCost, error) {
 
 func (g *globals) printVotes(v *report.Votes) error {
 	agents := &grid{
-		head: []string{"AGENT", "PANELS", "SAFE", "SUSPICIOUS", "MALICIOUS", "ABSTAINED", "NOT ASKED", "NO ANSWER", "CHANGED", "TO CLOSE", "AGAINST", "LABELLED", "WRONG", "CALLS", "PAID", "PER CHANGE"},
+		head: []string{"AGENT", "PANELS", "SAFE", "SUSPICIOUS", "MALICIOUS", "ABSTAINED", "NOT ASKED", "NO ANSWER", "CHANGED", "TO CLOSE", "AGAINST", "LABELLED", "WEAK", "WRONG", "CALLS", "PAID", "PER CHANGE"},
 		num:  map[int]bool{},
 	}
 	for i := 1; i < len(agents.head); i++ {
@@ -133,7 +135,7 @@ func (g *globals) printVotes(v *report.Votes) error {
 			wrong = percent(*a.ErrorRate)
 		}
 		row := []string{plain(a.Name)}
-		for _, n := range []int{a.Panels, a.Safe, a.Suspicious, a.Malicious, a.Abstained, a.NotAsked, a.Missing, a.Changed, a.ToClose, a.AgainstClose, a.Labelled} {
+		for _, n := range []int{a.Panels, a.Safe, a.Suspicious, a.Malicious, a.Abstained, a.NotAsked, a.Missing, a.Changed, a.ToClose, a.AgainstClose, a.Labelled, a.Weak} {
 			row = append(row, strconv.Itoa(n))
 		}
 		agents.add(append(row, wrong, strconv.Itoa(a.Calls), moneyOf(a.MicroUSD), moneyOf(a.PerChanged))...)

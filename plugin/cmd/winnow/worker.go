@@ -144,7 +144,7 @@ type notables struct{ sink *splunk.UpdateSink }
 // Held says who has the notable event of an alert.
 func (n notables) Held(ctx context.Context, a *winnow.Alert, winnowID string) (triage.Held, error) {
 	h, err := n.sink.Held(ctx, a, winnowID)
-	return triage.Held{By: h.By, Closed: h.Closed, Disposition: h.Disposition}, err
+	return triage.Held{By: h.By, Closed: h.Closed, Disposition: h.Disposition, Weak: h.Weak}, err
 }
 
 // applyDecision carries out a person's decision from the spool. One that is refused never can be:
