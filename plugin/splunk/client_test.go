@@ -284,15 +284,15 @@ func tunnel(t *testing.T, asked chan<- string, to string) http.Handler {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
-		client, _, err := http.NewResponseController(w).Hijack()
+		client, read, err := http.NewResponseController(w).Hijack() // before the client may send anything into the tunnel
 		if err != nil {
 			t.Error(err)
 			_ = server.Close()
 			return
 		}
+		_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
 		go func() {
-			_, _ = io.Copy(server, client)
+			_, _ = io.Copy(server, read)
 			_ = server.Close()
 		}()
 		_, _ = io.Copy(client, server)
