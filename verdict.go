@@ -1,5 +1,7 @@
 package winnow
 
+import "strings"
+
 // Source says who or what a verdict comes from.
 type Source string
 
@@ -59,4 +61,22 @@ type Vote struct {
 	Confidence int      `json:"confidence"` // 0 to 100
 	Reason     string   `json:"reason"`
 	Fields     []string `json:"fields"` // names of the fields the reason cites
+}
+
+// Reasons of votes that winnow itself writes.
+const (
+	// VoteNotAsked is that of a vote that was not asked for: those before it had settled that a person
+	// looks, and what the panel believes.
+	VoteNotAsked = "not asked: the votes before it had settled the decision"
+
+	// VoteMissing begins that of a vote that an agent could not give.
+	VoteMissing = "no answer: "
+)
+
+// NotAsked reports whether the vote was not asked for.
+func (v Vote) NotAsked() bool { return v.Vote == VoteAbstain && v.Reason == VoteNotAsked }
+
+// Missing reports whether the agent was asked and gave no answer.
+func (v Vote) Missing() bool {
+	return v.Vote == VoteAbstain && strings.HasPrefix(v.Reason, VoteMissing)
 }

@@ -148,12 +148,11 @@ func (r *run) vote(ctx context.Context) error {
 	return r.enoughVotes(seats)
 }
 
-// VoteNotAsked is the reason of a vote that was not asked for: those before it had settled that a person
-// looks, and what the panel believes.
-const VoteNotAsked = "not asked: the votes before it had settled the decision"
-
-// VoteMissing begins the reason of a vote that an agent could not give.
-const VoteMissing = "no answer: "
+// Reasons of votes, see [winnow.Vote].
+const (
+	VoteNotAsked = winnow.VoteNotAsked
+	VoteMissing  = winnow.VoteMissing
+)
 
 // panelDecided reports whether the votes of the free agents leave the paid ones nothing to decide.
 func (r *run) panelDecided(seats []seat, paid []int) bool {

@@ -1,8 +1,6 @@
 package llm
 
 import (
-	"strings"
-
 	"github.com/winnow-soc/winnow"
 )
 
@@ -160,7 +158,7 @@ func Decide(a *winnow.Alert, fields *winnow.FieldTable, weights map[string]float
 	for _, v := range votes {
 		if w := weights[v.Agent]; w > 0 {
 			s.add(c, v, w)
-			missing = missing || VoteIsMissing(v)
+			missing = missing || v.Missing()
 		}
 	}
 	switch n := s.count(); {
@@ -170,9 +168,4 @@ func Decide(a *winnow.Alert, fields *winnow.FieldTable, weights map[string]float
 		return DecideBenign
 	}
 	return DecideUndecided
-}
-
-// VoteIsMissing reports whether the agent was asked and gave no answer.
-func VoteIsMissing(v winnow.Vote) bool {
-	return v.Vote == winnow.VoteAbstain && strings.HasPrefix(v.Reason, VoteMissing)
 }

@@ -102,12 +102,16 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 	if err := t.noteRecord(&r, record, 1, hash, e.Links); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, bytes, bare, notable,
+	err = t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, bytes, bare, notable,
  seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice, disposition)
  VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?, 1,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		a.ID, a.Key.Host, a.Key.SID, a.Key.RID, a.Key.MAC, a.SearchName, micro(a.Received), a.Severity, e.Key[:], body, len(body), e.Notable,
 		record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
 		r.Proposal.Rule, r.Cost.MicroUSD, e.Derived, e.Joined, e.Advice, r.Verdict.Disposition.String())
+	if err != nil || !hasPanel(&r) {
+		return err
+	}
+	return t.panelChanged(a.ID, &r)
 }
 
 // Change makes r the current record of an alert and moves the one before into its history.
@@ -134,10 +138,14 @@ func (t *Tx) Change(r winnow.Record, links Links) (seq int64, err error) {
 	if err := t.noteRecord(&r, record, seq, audit.Hash{}, links); err != nil {
 		return 0, err
 	}
-	return seq, t.exec(`UPDATE alerts SET seq=?, record=?, state=?, reason=?, proposal=?, source=?, actor=?, would=?, rule=?, cost=?,
+	err = t.exec(`UPDATE alerts SET seq=?, record=?, state=?, reason=?, proposal=?, source=?, actor=?, would=?, rule=?, cost=?,
  derived=?, joined=?, advice=?, disposition=? WHERE id=?`,
 		seq, record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
 		r.Proposal.Rule, r.Cost.MicroUSD, links.Derived, links.Joined, links.Advice, r.Verdict.Disposition.String(), r.ID)
+	if err != nil {
+		return 0, err
+	}
+	return seq, t.panelChanged(r.ID, &r)
 }
 
 func encodeRecord(r *winnow.Record) ([]byte, error) {

@@ -69,6 +69,9 @@ func (t *Tx) bareOne(id string, at int64) error {
 	if err := t.exec("UPDATE alerts SET alert = ?, bare = ? WHERE id = ?", body, at, id); err != nil {
 		return err
 	}
+	if err := t.panelChanged(id, nil); err != nil {
+		return err
+	}
 	return t.exec("INSERT INTO bared (rule, ruleset, day, alerts) "+dropOf+" ON CONFLICT (rule, ruleset, day) DO UPDATE SET alerts = alerts + 1", microDay, id)
 }
 

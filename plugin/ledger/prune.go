@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -76,7 +77,7 @@ func (t *Tx) remove(id string) error {
 	if err := t.rememberDrop(id); err != nil {
 		return err
 	}
-	if err := t.leaveCounts(id); err != nil {
+	if err := errors.Join(t.leaveCounts(id), t.forgetPanel(id)); err != nil {
 		return err
 	}
 	for _, query := range []string{

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -43,8 +44,106 @@ func rollupDiff(ctx context.Context, l *Ledger) (diff string) {
 			diff += fmt.Sprintf("%s: differs from a scan (-scan +kept):\n%s", c.kept, d)
 		}
 	}
-	return diff
+	return diff + panelsDiff(ctx, l) + hitsDiff(ctx, l)
 }
+
+// hitsDiff does so for the last days of rules.
+func hitsDiff(ctx context.Context, l *Ledger) (diff string) {
+	scan := map[string]time.Time{}
+	err := l.View(ctx, func(t *Tx) error {
+		err := t.each(`SELECT rule, max(at) FROM (SELECT rule, received - received % 86400000000 AS at FROM alerts WHERE rule <> '' AND proposal <> 'escalate'
+ UNION ALL SELECT rule, day FROM dropped) GROUP BY rule`, nil, func(row func(...any) error) error {
+			var rule string
+			var at int64
+			err := row(&rule, &at)
+			scan[rule] = timeOf(at)
+			return err
+		})
+		kept, kerr := t.RuleHits()
+		diff = cmp.Diff(scan, kept)
+		return errors.Join(err, kerr)
+	})
+	if diff != "" || err != nil {
+		return fmt.Sprintf("hits of rules differ from a scan, %v (-scan +kept):\n%s", err, diff)
+	}
+	return ""
+}
+
+// panelsDiff does so for the ways in which agents voted: it looks at every record that every alert ever had.
+func panelsDiff(ctx context.Context, l *Ledger) (diff string) {
+	scan, kept := map[string]int{}, map[string]int{}
+	err := l.View(ctx, func(t *Tx) error {
+		ids, err := t.IDs()
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			way, err := scanPanel(t, id)
+			if err != nil {
+				return err
+			}
+			if way != "" {
+				scan[way]++
+			}
+		}
+		return t.Panels(func(p Panel) error {
+			kept[fmt.Sprintf("%s|%s|%+v", p.SearchName, p.Label, p.Votes)] += p.Panels
+			return nil
+		})
+	})
+	if d := cmp.Diff(scan, kept); d != "" || err != nil {
+		return fmt.Sprintf("panels differ from a scan, %v (-scan +kept):\n%s", err, d)
+	}
+	return ""
+}
+
+func scanPanel(t *Tx, id string) (way string, err error) {
+	e, err := t.Alert(id)
+	rec, rerr := t.Record(id)
+	history, herr := t.History(id)
+	reviews, verr := t.Reviews(id)
+	if err := errors.Join(err, rerr, herr, verr); err != nil {
+		return "", err
+	}
+	p := Panel{}
+	if v := rec.Verdict; v.Source == winnow.SourcePerson && v.Disposition.Benign() {
+		p.Label = PanelBenign
+	} else if v.Source == winnow.SourcePerson && v.Disposition == winnow.TruePositive {
+		p.Label = PanelAttack
+	}
+	for _, r := range reviews {
+		if r.Disposition == winnow.TruePositive && !r.Weak {
+			p.Label = PanelAttack
+		} else if r.Weak && p.Label == "" {
+			p.Label = PanelWeak
+		}
+	}
+	for _, r := range slices.Backward(append(history, rec)) {
+		s := r.Verdict.Source
+		if len(r.Verdict.Votes) == 0 || s != winnow.SourceModel && s != winnow.SourceOffline {
+			continue
+		}
+		for _, v := range r.Verdict.Votes {
+			one := PanelVote{Agent: v.Agent, Vote: v.Vote, Confidence: v.Confidence, NotAsked: v.NotAsked(), Missing: v.Missing()}
+			if v.Vote == winnow.VoteMalicious && len(v.Fields) > 0 && len(e.Alert.Fields[v.Fields[0]]) > 0 { // one at most, see anyVote
+				one.Fields, p.SearchName = v.Fields, rec.SearchName
+			}
+			p.Votes = append(p.Votes, one)
+		}
+		return fmt.Sprintf("%s|%s|%+v", p.SearchName, p.Label, p.Votes), nil
+	}
+	return "", nil
+}
+
+var anyVote = rapid.Custom(func(t *rapid.T) winnow.Vote {
+	return winnow.Vote{
+		Agent:      rapid.SampledFrom([]string{"a", "b"}).Draw(t, "agent"),
+		Vote:       rapid.SampledFrom([]winnow.VoteKind{winnow.VoteAbstain, winnow.VoteSafe, winnow.VoteMalicious}).Draw(t, "vote"),
+		Confidence: rapid.SampledFrom([]int{0, 80}).Draw(t, "confidence"),
+		Reason:     rapid.SampledFrom([]string{"odd", winnow.VoteNotAsked, winnow.VoteMissing + "late"}).Draw(t, "reason"),
+		Fields:     rapid.SliceOfN(rapid.SampledFrom([]string{"src", "absent"}), 0, 1).Draw(t, "fields"),
+	}
+})
 
 func scanned(ctx context.Context, l *Ledger, query string) (out []string, err error) {
 	rows, err := l.conn.QueryContext(ctx, query)
@@ -119,7 +218,9 @@ func randomChanges(rt *rapid.T, tx *Tx) error {
 		e.Alert.Received = noon.AddDate(0, 0, -rapid.IntRange(0, 2).Draw(rt, "day")).Add(time.Duration(e.Alert.Received.Second()) * time.Second)
 		r := recordOf(e, anyState.Draw(rt, "state"))
 		r.Proposal.Rule = rapid.SampledFrom([]string{"", "a", "b"}).Draw(rt, "rule")
-		r.Verdict.Source = rapid.SampledFrom([]winnow.Source{winnow.SourceNone, winnow.SourceRule, winnow.SourceModel}).Draw(rt, "source")
+		r.Verdict.Source = rapid.SampledFrom([]winnow.Source{winnow.SourceNone, winnow.SourceRule, winnow.SourceModel, winnow.SourcePerson}).Draw(rt, "source")
+		r.Verdict.Votes = rapid.SliceOfN(anyVote, 0, 2).Draw(rt, "votes")
+		r.Verdict.Disposition = rapid.SampledFrom([]winnow.Disposition{winnow.Undetermined, winnow.TruePositive, winnow.BenignPositive}).Draw(rt, "disposition")
 		r.Cost.MicroUSD = int64(rapid.IntRange(0, 5).Draw(rt, "cost"))
 		found, err := tx.Find(e.Alert.Key)
 		if err != nil {
@@ -129,6 +230,11 @@ func randomChanges(rt *rapid.T, tx *Tx) error {
 			err = tx.Add(e, r)
 		} else {
 			_, err = tx.Change(r, Links{})
+		}
+		if err == nil && rapid.IntRange(0, 3).Draw(rt, "reviewed") == 0 {
+			err = tx.AddReview(Review{
+				ID: e.Alert.ID, Actor: "ann", At: noon, Disposition: winnow.TruePositive, Weak: rapid.Bool().Draw(rt, "weak"),
+			})
 		}
 		if err != nil {
 			return err

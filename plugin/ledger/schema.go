@@ -450,6 +450,23 @@ ALTER TABLE reviews ADD COLUMN weak INTEGER NOT NULL DEFAULT 0; -- 1: one of man
 CREATE INDEX alerts_bare ON alerts (bare, id) WHERE bare > 1;
 CREATE INDEX audit_fields ON audit (at) WHERE kind = 'fields' AND subject = '';
 `,
+	`
+CREATE TABLE panel_tallies (               -- ways in which agents voted: see panels.go
+  n           INTEGER PRIMARY KEY,
+  search_name TEXT NOT NULL,
+  label       TEXT NOT NULL,
+  votes       TEXT NOT NULL,               -- JSON
+  panels      INTEGER NOT NULL,            -- alerts
+  UNIQUE (search_name, label, votes)
+);
+
+CREATE TABLE panels (                      -- alerts that were put to the vote
+  id TEXT PRIMARY KEY,
+  n  INTEGER NOT NULL                      -- of panel_tallies
+) WITHOUT ROWID;
+
+CREATE INDEX tally_days_rule ON tally_days (rule, day) WHERE rule <> '' AND proposal <> 'escalate';
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

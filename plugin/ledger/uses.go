@@ -2,12 +2,16 @@ package ledger
 
 import "time"
 
-// RuleHits returns when each rule was last named by a proposal, also of alerts past retention
-// (then to the day), as the rule that drops or would drop.
+// RuleHits returns the day of UTC on which each rule was last named by a proposal, also of alerts past retention,
+// as the rule that drops or would drop.
 func (t *Tx) RuleHits() (map[string]time.Time, error) {
+	if err := t.keepCounts(); err != nil {
+		return nil, err
+	}
 	out := map[string]time.Time{}
 	for _, query := range []string{
-		"SELECT rule, max(received) FROM alerts WHERE rule <> '' AND proposal <> 'escalate' GROUP BY rule",
+		`SELECT rule, (SELECT max(day) FROM tally_days d WHERE d.rule = t.rule AND d.rule <> '' AND d.proposal <> 'escalate')
+ FROM (SELECT DISTINCT rule FROM tallies WHERE rule <> '' AND proposal <> 'escalate') t`,
 		"SELECT rule, max(day) FROM dropped GROUP BY rule",
 	} {
 		err := t.each(query, nil, func(scan func(...any) error) error {

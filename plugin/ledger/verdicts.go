@@ -195,8 +195,12 @@ func (t *Tx) AddReview(r Review) error {
 	if err := t.note(audit.KindReview, r.ID, micro(r.At), body); err != nil {
 		return err
 	}
-	return t.exec("INSERT INTO reviews (id, action, disposition, actor, reason, at, weak) VALUES (?,?,?,?,?,?,?)",
+	err := t.exec("INSERT INTO reviews (id, action, disposition, actor, reason, at, weak) VALUES (?,?,?,?,?,?,?)",
 		r.ID, r.Action, r.Disposition.String(), r.Actor, r.Reason, micro(r.At), r.Weak)
+	if err != nil {
+		return err
+	}
+	return t.panelChanged(r.ID, nil)
 }
 
 // Reviews returns the decisions about an alert, oldest first.

@@ -2,32 +2,23 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
-// Ballots are the votes of one panel on one alert.
-type Ballots struct {
-	Votes    []winnow.Vote
-	NotAsked map[string]bool // agents that were not asked, because the votes before had settled it
-	Missing  map[string]bool // agents that gave no answer
-	Label    Label           // by word of a person
-	Weak     bool            // a person said something of it among many at once, which is no label to go by
+// ballots are the votes of panels that voted alike.
+type ballots struct {
+	Votes  []winnow.Vote
+	Label  Label // by word of a person
+	Weak   bool  // a person said something of them among many at once, which is no label to go by
+	Panels int   // alerts on which they did
 
 	// Decide tells what the votes add up to when one agent is left out, "" for none.
 	Decide func(without string) string
-
-	// Paid is what is booked for the votes of agents.
-	Paid map[string]VoteCost
-}
-
-// VoteCost is what is booked for votes. Unpriced calls are not in it.
-type VoteCost struct {
-	NanoUSD  winnow.NanoUSD
-	Calls    int
-	Unpriced int
 }
 
 // BenignDecision is what Decide says of panels whose votes let an alert be closed.
@@ -86,44 +77,98 @@ type VotePair struct {
 	Agreement *float64 `json:"agreement"`
 }
 
-// VoteCounter adds panels up. Not safe for concurrent use.
-type VoteCounter struct {
+// voteCounter adds panels up.
+type voteCounter struct {
 	panels int
 	agents map[string]*Agent
 	pairs  map[[2]string]*VotePair
 }
 
-// NewVotes starts a count.
-func NewVotes() *VoteCounter {
-	return &VoteCounter{agents: map[string]*Agent{}, pairs: map[[2]string]*VotePair{}}
+// NewVotes adds up what the panels said of all alerts of the ledger, and what their votes cost. decide tells what
+// votes on an alert add up to; of the alert it is given the search, and the fields that votes cite.
+func NewVotes(t *ledger.Tx, decide func(*winnow.Alert, []winnow.Vote) string) (*Votes, error) {
+	c := newVotes()
+	err := t.Panels(func(p ledger.Panel) error {
+		c.add(ballotsOf(&p, decide))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("report votes: %w", err)
+	}
+	paid, err := t.VoteCosts()
+	if err != nil {
+		return nil, fmt.Errorf("report votes: %w", err)
+	}
+	for _, p := range paid {
+		c.pay(p)
+	}
+	return c.result(), nil
 }
 
-// Add takes one panel in.
-func (c *VoteCounter) Add(b Ballots) {
-	c.panels++
+// ballotsOf makes votes of what the ledger kept of them.
+func ballotsOf(p *ledger.Panel, decide func(*winnow.Alert, []winnow.Vote) string) ballots {
+	a := winnow.Alert{SearchName: p.SearchName, Fields: winnow.Fields{}}
+	votes := make([]winnow.Vote, len(p.Votes))
+	for i, v := range p.Votes {
+		votes[i] = winnow.Vote{Agent: v.Agent, Vote: v.Vote, Confidence: v.Confidence, Fields: v.Fields}
+		switch {
+		case v.NotAsked:
+			votes[i].Reason = winnow.VoteNotAsked
+		case v.Missing:
+			votes[i].Reason = winnow.VoteMissing
+		}
+		for _, f := range v.Fields {
+			a.Fields[f] = []string{"cited"}
+		}
+	}
+	b := ballots{Votes: votes, Panels: p.Panels, Label: LabelUnknown}
+	switch p.Label {
+	case ledger.PanelAttack:
+		b.Label = LabelAttack
+	case ledger.PanelBenign:
+		b.Label = LabelBenign
+	case ledger.PanelWeak:
+		b.Weak = true
+	}
+	b.Decide = func(without string) string {
+		return decide(&a, slices.DeleteFunc(slices.Clone(votes), func(v winnow.Vote) bool { return v.Agent == without }))
+	}
+	return b
+}
+
+func newVotes() *voteCounter {
+	return &voteCounter{agents: map[string]*Agent{}, pairs: map[[2]string]*VotePair{}}
+}
+
+// add takes panels in.
+func (c *voteCounter) add(b ballots) {
+	n := b.Panels
+	c.panels += n
 	decided := b.Decide("")
 	for i, v := range b.Votes {
 		a := c.agent(v.Agent)
-		a.Panels++
-		a.count(v, b.NotAsked[v.Agent], b.Missing[v.Agent])
-		a.change(decided, b.Decide(v.Agent))
+		a.Panels += n
+		*a.kind(v) += n
+		a.change(decided, b.Decide(v.Agent), n)
 		if wrong, known := wrongVote(v, b.Label); known {
-			a.Labelled++
-			a.Errors += one(wrong)
+			a.Labelled += n
+			a.Errors += n * one(wrong)
 		} else if voted(v) {
-			a.Weak += one(b.Weak && b.Label != LabelAttack && b.Label != LabelBenign)
+			a.Weak += n * one(b.Weak)
 		}
 		for _, w := range b.Votes[i+1:] {
-			c.pair(v, w, b.Label)
+			c.pair(v, w, b.Label, n)
 		}
-	}
-	for name, paid := range b.Paid {
-		a := c.agent(name)
-		a.paid, a.Calls, a.Unpriced = a.paid+paid.NanoUSD, a.Calls+paid.Calls, a.Unpriced+paid.Unpriced
 	}
 }
 
-func (c *VoteCounter) agent(name string) *Agent {
+// pay adds what is booked for votes of an agent.
+func (c *voteCounter) pay(p ledger.VoteCost) {
+	a := c.agent(p.Agent)
+	a.paid, a.Calls, a.Unpriced = a.paid+p.NanoUSD, a.Calls+p.Calls, a.Unpriced+p.Unpriced
+}
+
+func (c *voteCounter) agent(name string) *Agent {
 	a := c.agents[name]
 	if a == nil {
 		a = &Agent{Name: name}
@@ -132,30 +177,30 @@ func (c *VoteCounter) agent(name string) *Agent {
 	return a
 }
 
-func (a *Agent) count(v winnow.Vote, notAsked, missing bool) {
+// kind is where votes like this one are counted.
+func (a *Agent) kind(v winnow.Vote) *int {
 	switch {
-	case notAsked:
-		a.NotAsked++
-	case missing:
-		a.Missing++
+	case v.NotAsked():
+		return &a.NotAsked
+	case v.Missing():
+		return &a.Missing
 	case v.Vote == winnow.VoteSafe:
-		a.Safe++
+		return &a.Safe
 	case v.Vote == winnow.VoteSuspicious:
-		a.Suspicious++
+		return &a.Suspicious
 	case v.Vote == winnow.VoteMalicious:
-		a.Malicious++
-	default:
-		a.Abstained++
+		return &a.Malicious
 	}
+	return &a.Abstained
 }
 
-func (a *Agent) change(with, without string) {
+func (a *Agent) change(with, without string, n int) {
 	if with == without {
 		return
 	}
-	a.Changed++
-	a.ToClose += one(with == BenignDecision)
-	a.AgainstClose += one(without == BenignDecision)
+	a.Changed += n
+	a.ToClose += n * one(with == BenignDecision)
+	a.AgainstClose += n * one(without == BenignDecision)
 }
 
 // wrongVote compares a vote with what a person says of the alert. Who abstains is not wrong.
@@ -171,7 +216,7 @@ func voted(v winnow.Vote) bool {
 	return v.Vote == winnow.VoteSafe || v.Vote == winnow.VoteSuspicious || v.Vote == winnow.VoteMalicious
 }
 
-func (c *VoteCounter) pair(v, w winnow.Vote, l Label) {
+func (c *voteCounter) pair(v, w winnow.Vote, l Label, n int) {
 	if v.Agent > w.Agent {
 		v, w = w, v
 	}
@@ -187,23 +232,23 @@ func (c *VoteCounter) pair(v, w winnow.Vote, l Label) {
 	if !voted(v) || !voted(w) {
 		return
 	}
-	p.Together++
-	p.Agreed += one((v.Vote == winnow.VoteSafe) == (w.Vote == winnow.VoteSafe))
+	p.Together += n
+	p.Agreed += n * one((v.Vote == winnow.VoteSafe) == (w.Vote == winnow.VoteSafe))
 	wrongA, known := wrongVote(v, l)
 	wrongB, _ := wrongVote(w, l)
 	switch {
 	case !known:
 		return
 	case wrongA && wrongB:
-		p.BothWrong++
+		p.BothWrong += n
 	case wrongA:
-		p.OnlyA++
+		p.OnlyA += n
 	case wrongB:
-		p.OnlyB++
+		p.OnlyB += n
 	default:
-		p.BothRight++
+		p.BothRight += n
 	}
-	p.Labelled++
+	p.Labelled += n
 }
 
 func one(is bool) int {
@@ -213,8 +258,8 @@ func one(is bool) int {
 	return 0
 }
 
-// Result returns the sums.
-func (c *VoteCounter) Result() *Votes {
+// result returns the sums.
+func (c *voteCounter) result() *Votes {
 	out := &Votes{Panels: c.panels, Agents: []Agent{}, Pairs: []VotePair{}}
 	for _, a := range c.agents {
 		a.ErrorRate = shareOf(a.Errors, a.Labelled)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
 func cast(kinds ...winnow.VoteKind) []winnow.Vote {
@@ -22,24 +23,28 @@ func cast(kinds ...winnow.VoteKind) []winnow.Vote {
 func TestVotes(t *testing.T) {
 	const safe, odd, bad, silent = winnow.VoteSafe, winnow.VoteSuspicious, winnow.VoteMalicious, winnow.VoteAbstain
 	always := func(s string) func(string) string { return func(string) string { return s } }
-	c := NewVotes()
+	c := newVotes()
 	// a and b are both needed for the close; c says nothing
-	c.Add(Ballots{Votes: cast(safe, safe, silent), Label: LabelBenign, Decide: func(w string) string {
+	c.add(ballots{Panels: 1, Votes: cast(safe, safe, silent), Label: LabelBenign, Decide: func(w string) string {
 		if w == "a" || w == "b" {
 			return "undecided"
 		}
 		return "benign"
-	}, Paid: map[string]VoteCost{"b": {NanoUSD: 5000, Calls: 1}}})
+	}})
+	unasked := cast(bad, silent, silent)
+	unasked[1].Reason, unasked[2].Reason = winnow.VoteNotAsked, winnow.VoteMissing+"late"
 	// c alone keeps an attack from being closed
-	c.Add(Ballots{Votes: cast(safe, safe, odd), Label: LabelAttack, Decide: func(w string) string {
+	c.add(ballots{Panels: 1, Votes: cast(safe, safe, odd), Label: LabelAttack, Decide: func(w string) string {
 		if w == "c" {
 			return "benign"
 		}
 		return "undecided"
-	}, Paid: map[string]VoteCost{"b": {NanoUSD: 3000, Calls: 2}}})
-	c.Add(Ballots{Votes: cast(bad, silent, silent), NotAsked: map[string]bool{"b": true}, Missing: map[string]bool{"c": true}, Weak: true, Decide: always("real")})
-	c.Add(Ballots{Votes: cast(odd, safe, safe), Label: LabelBenign, Weak: true, Decide: always("undecided"), Paid: map[string]VoteCost{"c": {Calls: 1, Unpriced: 1}}})
-	got := c.Result()
+	}})
+	c.add(ballots{Panels: 1, Votes: unasked, Weak: true, Decide: always("real")})
+	c.add(ballots{Panels: 1, Votes: cast(odd, safe, safe), Label: LabelBenign, Decide: always("undecided")})
+	c.pay(ledger.VoteCost{Agent: "b", NanoUSD: 8000, Calls: 3})
+	c.pay(ledger.VoteCost{Agent: "c", Calls: 1, Unpriced: 1})
+	got := c.result()
 	want := &Votes{
 		Panels: 4,
 		Agents: []Agent{
@@ -67,6 +72,30 @@ func TestVotes(t *testing.T) {
 	}
 }
 
+// TestPanelsThatVotedAlikeCountAsManyTimes as one after the other.
+func TestPanelsThatVotedAlikeCountAsManyTimes(t *testing.T) {
+	panel := ledger.Panel{SearchName: "S", Label: ledger.PanelBenign, Panels: 3, Votes: []ledger.PanelVote{
+		{Agent: "a", Vote: winnow.VoteMalicious, Confidence: 80, Fields: []string{"src"}}, {Agent: "b", Vote: winnow.VoteSafe, Confidence: 90},
+		{Agent: "c", NotAsked: true, Vote: winnow.VoteAbstain}, {Agent: "d", Missing: true, Vote: winnow.VoteAbstain},
+	}}
+	decide := func(a *winnow.Alert, votes []winnow.Vote) string {
+		if a.SearchName != "S" || len(a.Fields["src"]) != 1 {
+			t.Errorf("the alert is %+v", a)
+		}
+		return votes[0].Agent
+	}
+	once, alone := newVotes(), newVotes()
+	once.add(ballotsOf(&panel, decide))
+	panel.Panels = 1
+	for range 3 {
+		alone.add(ballotsOf(&panel, decide))
+	}
+	want, got := alone.result(), once.result()
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Agent{})); d != "" || got.Panels != 3 || got.Agents[2].NotAsked != 3 || got.Agents[3].Missing != 3 {
+		t.Errorf("%s%+v", d, got)
+	}
+}
+
 func TestPhi(t *testing.T) {
 	for _, tt := range []struct {
 		pair VotePair
@@ -83,7 +112,7 @@ func TestPhi(t *testing.T) {
 			t.Errorf("%+v: %v, want %v", tt.pair, got, tt.want)
 		}
 	}
-	if v := NewVotes().Result(); v.Agents == nil || v.Pairs == nil {
+	if v := newVotes().result(); v.Agents == nil || v.Pairs == nil {
 		t.Error("lists of nothing are null")
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -37,24 +36,14 @@ func reportVotesCommand(g *globals) *cobra.Command {
 
 func (g *globals) reportVotes(ctx context.Context) error {
 	return g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
-		c := report.NewVotes()
 		weights := agentWeights(d.Settings)
-		err := t.Each(func(j ledger.Judged) error {
-			votes, err := votesOf(t, &j)
-			if err != nil || len(votes) == 0 {
-				return err
-			}
-			b := ballots(d, weights, &j, votes)
-			if b.Paid, err = paidVotes(t, j.Record.ID); err != nil {
-				return err
-			}
-			c.Add(b)
-			return nil
+		v, err := report.NewVotes(t, func(a *winnow.Alert, votes []winnow.Vote) string {
+			return string(llm.Decide(a, d.Fields, weights, votes))
 		})
 		if err != nil {
 			return err
 		}
-		return g.printVotes(c.Result())
+		return g.printVotes(v)
 	})
 }
 
@@ -64,60 +53,6 @@ func agentWeights(s *conf.Settings) map[string]float64 {
 		weights[name] = a.Weight
 	}
 	return weights
-}
-
-// votesOf returns the votes of the newest panel on an alert: a person's decision, or a repeat, has none.
-func votesOf(t *ledger.Tx, j *ledger.Judged) ([]winnow.Vote, error) {
-	if ours(&j.Record) {
-		return j.Record.Verdict.Votes, nil
-	}
-	history, err := t.History(j.Record.ID)
-	for _, r := range slices.Backward(history) {
-		if ours(&r) {
-			return r.Verdict.Votes, err
-		}
-	}
-	return nil, err
-}
-
-func ours(r *winnow.Record) bool {
-	v := &r.Verdict
-	return len(v.Votes) > 0 && (v.Source == winnow.SourceModel || v.Source == winnow.SourceOffline)
-}
-
-func ballots(d *state.Deployment, weights map[string]float64, j *ledger.Judged, votes []winnow.Vote) report.Ballots {
-	b := report.Ballots{Votes: votes, NotAsked: map[string]bool{}, Missing: map[string]bool{}, Label: labelOf(truthOf(j)), Weak: j.Weak}
-	for _, v := range votes {
-		b.NotAsked[v.Agent] = v.Vote == winnow.VoteAbstain && v.Reason == llm.VoteNotAsked
-		b.Missing[v.Agent] = llm.VoteIsMissing(v)
-	}
-	b.Decide = func(without string) string {
-		kept := slices.DeleteFunc(slices.Clone(votes), func(v winnow.Vote) bool { return v.Agent == without })
-		return string(llm.Decide(&j.Alert, d.Fields, weights, kept))
-	}
-	return b
-}
-
-// paidVotes returns what is booked for the votes on an alert, by agent.
-func paidVotes(t *ledger.Tx, id string) (map[string]report.VoteCost, error) {
-	calls, err := t.Calls(id)
-	if err != nil {
-		return nil, err
-	}
-	paid := map[string]report.VoteCost{}
-	for _, c := range calls {
-		if c.Task != string(llm.TaskVote) || c.Replay || c.State == ledger.CallReleased {
-			continue
-		}
-		p := paid[c.Agent]
-		p.Calls++
-		p.NanoUSD += winnow.NanoUSD(c.BookedNano)
-		if c.Unpriced {
-			p.Unpriced++
-		}
-		paid[c.Agent] = p
-	}
-	return paid, nil
 }
 
 func (g *globals) printVotes(v *report.Votes) error {
