@@ -2,12 +2,9 @@ package ledger
 
 import (
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/audit"
@@ -111,27 +108,20 @@ func TestAnEditIsNoCut(t *testing.T) {
 		"exchanged": "UPDATE alerts SET bare = CASE bare WHEN (SELECT min(bare) FROM alerts WHERE bare > 1) THEN (SELECT max(bare) FROM alerts) ELSE bare END" +
 			" WHERE rid IN ('1', '2')",
 	}
-	rapid.Check(t, func(rt *rapid.T) {
-		l, err := Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
+	for name, mutation := range mutations {
+		l := openNew(t)
 		for n := range 4 {
 			addDrop(t, l, n, 40)
 		}
 		strip(t, l, noon, 2)
 		strip(t, l, noon, 2)
-		addDrop(t, l, 9, -rapid.IntRange(0, 3).Draw(rt, "days"))
+		addDrop(t, l, 9, -1)
 		holds(t, l)
-		name := rapid.SampledFrom([]string{
-			"taken by hand", "taken at no time", "taken with others", "what was left", "put back", "at another time", "told less", "not told", "exchanged",
-		}).Draw(rt, "mutation")
-		tamper(t, l, mutations[name])
+		tamper(t, l, mutation)
 		if v := verify(t, l); len(v.Faults) == 0 {
-			rt.Fatalf("%s is not found", name)
+			t.Errorf("%s is not found", name)
 		}
-	})
+	}
 }
 
 // TestFieldsFromBeforeTheyWereTold: alerts that had lost theirs stay as good as they were.
