@@ -221,7 +221,8 @@ func (l *Ledger) transaction(ctx context.Context, begin string, f func(*Tx) erro
 		return err
 	}
 	crash.Point("ledger.before-commit")
-	if _, err := l.conn.ExecContext(ctx, "COMMIT"); err != nil {
+	// Not to be interrupted: the driver may report the end of ctx when the commit has taken effect.
+	if _, err := l.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		return fmt.Errorf("ledger: commit: %w", err)
 	}
 	done = true

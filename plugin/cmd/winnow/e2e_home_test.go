@@ -60,7 +60,7 @@ func newHome(t testing.TB, programs, conf string) *splunkHome {
 	h.ok(os.MkdirAll(filepath.Join(h.app(), "bin"), 0o700))
 	for _, name := range []string{"winnow", "winnow_triage"} {
 		built := filepath.Join(programs, filepath.Base(h.program(name)))
-		h.ok(copyFile(built, h.program(name)))
+		h.ok(os.Link(built, h.program(name))) // a copy could still be open for writing in a process that another test starts
 	}
 	content := filepath.Join(h.apps(), "winnow_content")
 	h.ok(demo.WriteContent(content, h.now))
