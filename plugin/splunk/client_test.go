@@ -121,8 +121,12 @@ func TestCertificateIsVerified(t *testing.T) {
 	wantError(t, err, CodeNetwork, true, "certificate")
 
 	conf, err := tlsConfig(Options{SplunkHome: s.Home}, "splunk.corp.example")
-	if err != nil || conf.InsecureSkipVerify {
-		t.Errorf("the host name of another machine is not checked (%v)", err)
+	if err != nil || conf.InsecureSkipVerify || conf.RootCAs != nil {
+		t.Errorf("another machine is believed with a certificate of the CA that ships with Splunk, or under any name (%v)", err)
+	}
+	conf, err = tlsConfig(Options{SplunkHome: s.Home, CAFile: other.CAFile()}, "splunk.corp.example")
+	if err != nil || conf.RootCAs == nil {
+		t.Errorf("the CA file is not what is trusted (%v)", err)
 	}
 }
 

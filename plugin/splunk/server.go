@@ -83,11 +83,7 @@ func sinkURL(address string) (*url.URL, error) {
 }
 
 func (o *ServerOptions) transport(host string) (*http.Transport, error) {
-	home := o.SplunkHome
-	if !isLoopback(host) {
-		home = "" // everybody can have a certificate of the CA that ships with Splunk
-	}
-	conf, err := tlsConfig(Options{CAFile: o.CAFile, SplunkHome: home}, host)
+	conf, err := tlsConfig(Options{CAFile: o.CAFile, SplunkHome: o.SplunkHome}, host)
 	if err != nil {
 		return nil, err
 	}

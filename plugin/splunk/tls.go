@@ -12,10 +12,13 @@ import (
 	"path/filepath"
 )
 
-// tlsConfig trusts the CA file, or Splunk's own CA, or, where there is neither, the system's.
-// On a loopback address the chain is still verified but not the name: splunkd's shipped
-// certificate names no host.
+// tlsConfig trusts the CA file, or, on this very machine, Splunk's own CA, or else the system's. Elsewhere the
+// CA that ships with Splunk proves nothing: everybody can have a certificate of it. On a loopback address the
+// chain is still verified but not the name: splunkd's shipped certificate names no host.
 func tlsConfig(opts Options, host string) (*tls.Config, error) {
+	if !isLoopback(host) {
+		opts.SplunkHome = ""
+	}
 	pool, err := rootCAs(opts)
 	if err != nil {
 		return nil, err
