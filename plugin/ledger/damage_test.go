@@ -162,6 +162,25 @@ func damagedIsSaid(t *testing.T, name string, file []byte) bool {
 	return true
 }
 
+// TestAnEmptiedLedgerIsSaid: SQLite alone would begin a new one, and nobody would know what is gone.
+func TestAnEmptiedLedgerIsSaid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := openAt(t, path)
+	add(t, l, sample(1), winnow.StateEscalated)
+	if err := errors.Join(l.Close(), os.Truncate(path, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := Open(t.Context(), path); !errors.Is(err, ErrDamaged) {
+			t.Errorf("err = %v", err)
+		}
+	}
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(files) != 1 {
+		t.Errorf("%d files beside it (%v)", len(files), err)
+	}
+}
+
 func TestADamagedTransactionIsRemembered(t *testing.T) {
 	l := openNew(t)
 	if l.Damaged() {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,8 +47,8 @@ var ErrNotFound = errors.New("no such alert")
 // (WAL with synchronous=FULL): a spool record may be deleted once its import is committed. Calls that a
 // writer before this one reserved and did not settle are unsettled from now on.
 func Open(ctx context.Context, path string) (*Ledger, error) {
-	if err := createPrivate(path); err != nil {
-		return nil, fmt.Errorf("open ledger: %w", err)
+	if err := createPrivate(ctx, path); err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
 	l, err := open(ctx, path, writerSettings)
 	if err != nil {
@@ -119,13 +120,31 @@ func open(ctx context.Context, path string, params []string) (*Ledger, error) {
 	return l, nil
 }
 
-// createPrivate makes the file before SQLite does, so that it and its journals are 0600.
-func createPrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+// createPrivate makes the file before SQLite does, so that it and its journals are 0600. It gets its name with
+// its first page in it: SQLite takes an empty file for a new ledger, and here it is one that has lost everything.
+func createPrivate(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.Size() == 0:
+		return fmt.Errorf("it is empty: %w", ErrDamaged)
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-ledger-*") // 0600
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	defer func() { _ = removeIfThere(temp.Name()) }()
+	l, err := open(ctx, temp.Name(), writerSettings)
+	if err = errors.Join(err, temp.Close()); err != nil {
+		return err
+	}
+	if err := errors.Join(l.durable(ctx), l.conn.Close(), l.db.Close()); err != nil {
+		return err
+	}
+	return publish(temp.Name(), path)
 }
 
 // Close brings what is settled to disk and closes the file.

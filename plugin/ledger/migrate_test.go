@@ -30,7 +30,7 @@ func oldLedger(t *testing.T, file string) (path string) {
 		t.Fatal(err)
 	}
 	path = filepath.Join(t.TempDir(), "ledger.db")
-	if err := createPrivate(path); err != nil {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	withDB(t, path, func(db *sql.DB) {

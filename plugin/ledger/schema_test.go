@@ -118,7 +118,7 @@ func TestAnotherVersionIsRefused(t *testing.T) {
 
 func TestLedgerThatWasNeverMadeIsNotRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
+	if err := createPrivate(t.Context(), path); err != nil { // and the writer died
 		t.Fatal(err)
 	}
 	if _, err := OpenReadOnly(t.Context(), path); err == nil || !strings.Contains(err.Error(), "start the worker") {
