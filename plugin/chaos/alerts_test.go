@@ -56,6 +56,7 @@ type alert struct {
 	payload  []byte
 	accepted bool              // the action exited 0
 	notables map[string]string // that Enterprise Security wrote, by rid
+	beyond   bool              // a restored backup does not have it
 	record   string            // the id of its record, when that was spoilt: what it said is lost, of notables too
 }
 

@@ -47,6 +47,15 @@ func TestKillMatrix(t *testing.T) {
 		}
 		w.check()
 	})
+	t.Run("ledger", func(t *testing.T) {
+		w := newWorld(t, 0, s)
+		w.be(ledgers)
+		for _, h := range harms {
+			if h.short {
+				w.ruin(h)
+			}
+		}
+	})
 	t.Log(s)
 	for _, p := range crash.Points {
 		if s.kills[p.Name] == 0 && !t.Failed() {
@@ -178,12 +187,13 @@ func (s *stats) started() int {
 type kind string
 
 const (
-	plain  kind = "of kills, disks and networks"
-	clocks kind = "with clocks that jump"
+	plain   kind = "of kills, disks and networks"
+	clocks  kind = "with clocks that jump"
+	ledgers kind = "with damaged ledgers"
 )
 
 // kinds are what worlds are in turn.
-var kinds = []kind{plain, clocks}
+var kinds = []kind{plain, clocks, plain, ledgers}
 
 // suffer goes through about so many rounds and checks what is left now and then.
 func (w *world) suffer(rounds int) {
@@ -210,6 +220,10 @@ func (w *world) suffer(rounds int) {
 		}
 		if w.intN(6) == 0 {
 			w.check()
+		}
+		if w.kind == ledgers && !w.t.Failed() {
+			w.ruin(harms[w.intN(len(harms))])
+			n++
 		}
 	}
 	w.jumpAny()()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm/llmtest"
 	"github.com/winnow-soc/winnow/llm/prices"
 	"github.com/winnow-soc/winnow/plugin/crash"
@@ -81,6 +82,8 @@ type world struct {
 	people map[string]splunktest.Change // by notable: what a person set last
 
 	patience time.Duration // how long a program may take, where that is less than one that hangs
+
+	unbooked winnow.NanoUSD // what was asked for after a backup that was restored
 
 	overtaken map[string]bool // alerts of which an update was given up because the clock had overtaken it
 }
