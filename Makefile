@@ -96,7 +96,7 @@ cover: needs ## print statement coverage; fails below 80 %
 # WINNOW_CHAOS_SEED=N has everything happen again; the seed of a run is its first line.
 .PHONY: chaos
 chaos: needs ## kill the programs at random points, WINNOW_CHAOS_ROUNDS (3000) times, over bad disks, networks, clocks and ledgers
-	WINNOW_CHAOS_ROUNDS="$${WINNOW_CHAOS_ROUNDS:-3000}" $(GO) test -v -run 'TestChaos$$|TestBadNetworks' -count=1 -timeout 120m ./plugin/chaos
+	WINNOW_CHAOS_ROUNDS="$${WINNOW_CHAOS_ROUNDS:-3000}" $(GO) test -v -run 'TestChaos$$|TestBadNetworks|TestRealDisks' -count=1 -timeout 120m ./plugin/chaos
 
 .PHONY: interleave
 interleave: needs ## let people and winnow act at once on notable events, 10,000 times on each interface; nobody's change is lost
