@@ -106,15 +106,23 @@ func (t *Tx) stripped(at int64) (b stripped, err error) {
 	return b, err
 }
 
-// FieldsRemoved says when an alert lost its fields to retention; gone is false for one that has them. at is the zero
-// time where that was before it was told to the chain.
+// FieldsRemoved says when an alert lost its fields to retention, as the chain tells; gone is false for one that has
+// them. at is the zero time where the chain does not tell: it was before it told such things, or an edit.
 func (t *Tx) FieldsRemoved(id string) (at time.Time, gone bool, err error) {
 	var bare int64
-	_, err = t.get("SELECT bare FROM alerts WHERE id = ?", []any{id}, &bare)
-	if bare > bareUntold {
+	if _, err = t.get("SELECT bare FROM alerts WHERE id = ?", []any{id}, &bare); err != nil || bare <= bareUntold {
+		return at, bare > 0, err
+	}
+	begin, err := t.begins()
+	if err != nil {
+		return at, true, err
+	}
+	var one int
+	told, err := t.get("SELECT 1 FROM audit WHERE kind = 'fields' AND subject = '' AND at = ?", []any{bare}, &one)
+	if told || begin.Seq > 1 && bare <= begin.At {
 		at = timeOf(bare)
 	}
-	return at, bare > 0, err
+	return at, true, err
 }
 
 // barePage is how many entries are looked at in one step.

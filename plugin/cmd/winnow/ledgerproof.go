@@ -317,7 +317,7 @@ func (p *proof) printRule(line func(string, string, ...any)) {
 // fieldsGone says that an alert has lost its fields.
 func fieldsGone(at *time.Time) string {
 	if at == nil {
-		return "removed by retention"
+		return "gone, and the chain does not tell since when"
 	}
-	return "removed by retention on " + at.UTC().Format(time.DateOnly)
+	return "gone: fields removed by retention on " + at.UTC().Format(time.DateOnly)
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm/llmtest"
@@ -48,5 +49,14 @@ func TestProofOfAModelsVerdict(t *testing.T) {
 	}
 	if proven == 0 {
 		t.Errorf("no verdict of a model was proven:\n%s", records)
+	}
+}
+func TestFieldsGone(t *testing.T) {
+	at := time.Date(2026, 12, 25, 23, 0, 0, 0, time.UTC)
+	if got := fieldsGone(&at); got != "gone: fields removed by retention on 2026-12-25" {
+		t.Error(got)
+	}
+	if got := fieldsGone(nil); got != "gone, and the chain does not tell since when" {
+		t.Error(got)
 	}
 }

@@ -99,7 +99,7 @@ func (p *proof) readRule(set *rules.Set, lists *rules.Lists, a *winnow.Alert, di
 	}
 	matched, err := r.Match(a)
 	if p.bare {
-		p.unproven("the alert's own fields were %s: whether rule %s matches it can no longer be shown", fieldsGone(p.Removed), r.ID)
+		p.unproven("the alert's own fields are %s: whether rule %s matches it can no longer be shown", fieldsGone(p.Removed), r.ID)
 	} else if p.Record.Verdict.Source == winnow.SourceRule && (err != nil || !matched) {
 		p.unproven("rule %s, as it was in force, does not match the alert", r.ID)
 	}
