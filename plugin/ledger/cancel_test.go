@@ -57,7 +57,9 @@ func TestContextThatEndsAtCommitLeavesTheChainWhole(t *testing.T) {
 		}
 	}
 	got := 0
-	update(t, l, func(tx *Tx) error { return tx.Conn().QueryRowContext(t.Context(), "SELECT count(*) FROM alerts").Scan(&got) })
+	update(t, l, func(tx *Tx) error {
+		return tx.Conn().QueryRowContext(t.Context(), "SELECT count(*) FROM alerts").Scan(&got)
+	})
 	if got != want {
 		t.Errorf("%d alerts, and %d were said to be there", got, want)
 	}
