@@ -219,6 +219,7 @@ func (w *world) check() {
 	w.checkEvents(records)
 	w.checkSpend()
 	w.checkKept()
+	w.checkAudit(records)
 	files, err := filepath.Glob(w.state("spool", "*.*"))
 	w.ok(err)
 	for _, path := range files {
@@ -390,6 +391,22 @@ func (w *world) checkOwned(a *alert, key string, rec winnow.Record, found []splu
 		w.stats.mu.Lock()
 		w.stats.duplicates[who] += n - 1
 		w.stats.mu.Unlock()
+	}
+}
+
+// checkAudit: the audit chain verifies, and where nobody damaged it every outcome is in it.
+func (w *world) checkAudit(records map[string]winnow.Record) {
+	w.t.Helper()
+	if w.kind == ledgers {
+		return
+	}
+	for key, rec := range records {
+		if rec.Outcome.Unaudited || rec.Outcome.Reason == winnow.ReasonUnaudited {
+			w.t.Errorf("%s is unaudited: %+v", key, rec.Outcome)
+		}
+	}
+	if c := w.run(w.exec(crash.Worker, "", "ledger", "verify"), nil, 0); c.code != 0 {
+		w.t.Errorf("winnow ledger verify ended with %d: %s", c.code, c.stderr)
 	}
 }
 

@@ -165,7 +165,9 @@ func newWorld(t testing.TB, seed uint64, s *stats) *world {
 	t.Cleanup(w.models.Close)
 	w.copyTree(filepath.Join("..", "..", "packaging", "app"), w.app())
 	for _, name := range []crash.Program{crash.Action, crash.Worker} {
-		w.copyFile(filepath.Join(build(t), filepath.Base(w.program(name))), w.program(name))
+		w.ok(os.MkdirAll(filepath.Dir(w.program(name)), 0o700))
+		// A copy might still be open for writing in a process that the world beside has begun.
+		w.ok(os.Link(filepath.Join(build(t), filepath.Base(w.program(name))), w.program(name)))
 	}
 	content := filepath.Join(w.home, "etc", "apps", "winnow_content")
 	w.write(filepath.Join(content, "rules", "chaos.yaml"), fmt.Sprintf(ruleFile, time.Now().AddDate(0, 6, 0).Format(time.DateOnly)))

@@ -60,7 +60,7 @@ func newHome(t testing.TB, programs, conf string) *splunkHome {
 	h.ok(os.MkdirAll(filepath.Join(h.app(), "bin"), 0o700))
 	for _, name := range []string{"winnow", "winnow_triage"} {
 		built := filepath.Join(programs, filepath.Base(h.program(name)))
-		h.ok(os.Link(built, h.program(name))) // a copy could still be open for writing in a process that another test starts
+		h.ok(os.Link(built, h.program(name))) // a copy might still be open for writing in a process that another test began
 	}
 	content := filepath.Join(h.apps(), "winnow_content")
 	h.ok(demo.WriteContent(content, h.now))
@@ -238,6 +238,9 @@ func (h *splunkHome) records(n int) map[string]winnow.Record {
 			key := rec.SID + "/" + rec.RID
 			if _, twice := out[key]; twice {
 				h.t.Errorf("%s has two records", key)
+			}
+			if rec.Outcome.Unaudited || rec.Outcome.Reason == winnow.ReasonUnaudited {
+				h.t.Errorf("%s is unaudited: %+v", key, rec.Outcome)
 			}
 			out[key] = rec
 		}
