@@ -156,7 +156,7 @@ func newWorld(t testing.TB, seed uint64, s *stats) *world {
 	t.Helper()
 	w := &world{
 		t: t, home: t.TempDir(), stats: s, rand: rand.New(rand.NewPCG(seed, 0x6368616f73)),
-		people: map[string]splunktest.Change{}, overtaken: map[string]bool{}, users: 5,
+		people: map[string]splunktest.Change{}, overtaken: map[string]bool{}, users: 5, kind: plain,
 	}
 	w.setClock(0)
 	w.Server = splunktest.New(t, splunktest.Options{Home: w.home, Now: w.now, NotableOwners: []string{person}, Before: w.interfere})
