@@ -43,6 +43,7 @@ func (w *world) through(name, server string) string {
 	w.t.Helper()
 	u, err := url.Parse(server)
 	w.ok(err)
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics log past the logger that they are given
 	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	p := toxiproxy.NewProxy(api, name, "127.0.0.1:0", u.Host)
 	w.ok(p.Start())
