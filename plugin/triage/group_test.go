@@ -61,6 +61,7 @@ func TestAStormIsAskedAboutOnce(t *testing.T) {
 		{"shadow", "Undetermined", 1500, 2, winnow.StateLeft},
 	} {
 		t.Run(c.run+" "+c.says, func(t *testing.T) {
+			t.Parallel()
 			storm := c.storm
 			if testing.Short() {
 				storm /= 5
