@@ -31,24 +31,32 @@ func TestRealDisks(t *testing.T) {
 	rounds, _ := strconv.Atoi(os.Getenv("WINNOW_CHAOS_ROUNDS"))
 	build(t)
 	s := newStats()
-	for name, fail := range map[string]func(*world){"full": (*world).onFullDisk, "read-only": (*world).onReadOnlyDisk, "files that may not grow": (*world).withShortFiles} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, uint64(rounds), s)
-			w.be(disks)
-			w.mount()
-			w.fireTwo()
-			w.check()
-			for n := range 3 + rounds/40 {
-				w.fireTwo()
-				fail(w)
-				if n%3 == 2 {
-					w.check()
-				}
-			}
-			w.check()
-		})
-	}
+	t.Run("each", func(t *testing.T) {
+		for name, fail := range map[string]func(*world){"full": (*world).onFullDisk, "read-only": (*world).onReadOnlyDisk, "files that may not grow": (*world).withShortFiles} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				newWorld(t, uint64(rounds), s).sufferDisk(fail, 3+rounds/40)
+			})
+		}
+	})
 	fmt.Print("real disks: ", s)
+}
+
+// sufferDisk has the disk fail so many times and checks what is left now and then.
+func (w *world) sufferDisk(fail func(*world), rounds int) {
+	w.t.Helper()
+	w.be(disks)
+	w.mount()
+	w.fireTwo()
+	w.check()
+	for n := range rounds {
+		w.fireTwo()
+		fail(w)
+		if n%3 == 2 {
+			w.check()
+		}
+	}
+	w.check()
 }
 
 // mount puts the state folder on a disk of its own.

@@ -11,7 +11,7 @@ import (
 // TestCancelledBeginLeavesNoTransaction: whenever a context ends, the next transaction can begin.
 func TestCancelledBeginLeavesNoTransaction(t *testing.T) {
 	l := openNew(t)
-	for i := range 20000 {
+	for i := range 5000 {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {

@@ -49,6 +49,7 @@ func (a *air) answer(id string) chan llm.Analysis {
 // Whatever flies, waits, lands, fails and dies in whatever order: in the end every alert has one outcome,
 // and on the way no alert and no group is asked about twice at a time.
 func TestPromise1AnyInterleavingEndsWithOneOutcome(t *testing.T) {
+	t.Parallel()
 	r := newPaidRig(t, "worker.concurrency=3", "worker.max_attempts=3")
 	r.sinks, r.engine.Sinks = nil, nil
 	rapid.Check(t, func(rt *rapid.T) {
