@@ -30,7 +30,7 @@ type testSkipper struct {
 func (s *testSkipper) skip(line []byte) bool {
 	text := bytes.TrimRight(line, "\r\n")
 	trimmed := bytes.TrimLeft(text, " ")
-	if len(trimmed) == 0 || len(text) == len(line) {
+	if len(trimmed) == 0 || !bytes.HasSuffix(line, []byte("\n")) {
 		return false // an empty line, or one without a line break to keep
 	}
 	column := len(text) - len(trimmed)
