@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/winnow-soc/winnow/plugin/audit"
@@ -39,13 +40,32 @@ type Pending struct {
 // Due returns up to limit deliveries whose time has come, oldest first. What a sink has to hear of one alert it
 // hears in the order in which it came to be: as long as one delivery is tried again those after it wait, or the
 // sink would take the older outcome for the newer.
-func (t *Tx) Due(now time.Time, limit int) ([]Pending, error) {
+func (t *Tx) Due(now time.Time, limit int) ([]Pending, error) { return t.due(now, limit, "") }
+
+// DueTo is [Tx.Due] of these sinks alone, so that what waits for others does not hold them up.
+func (t *Tx) DueTo(sinks []string, now time.Time, limit int) ([]Pending, error) {
+	return t.due(now, limit, " AND sink IN ("+places(len(sinks))+")", sinks...)
+}
+
+// DueBeside is [Tx.Due] of all sinks but these.
+func (t *Tx) DueBeside(sinks []string, now time.Time, limit int) ([]Pending, error) {
+	return t.due(now, limit, " AND sink NOT IN ("+places(len(sinks))+")", sinks...)
+}
+
+// places are so many placeholders.
+func places(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+func (t *Tx) due(now time.Time, limit int, of string, sinks ...string) ([]Pending, error) {
+	args := []any{micro(now), maxTime}
+	for _, s := range sinks {
+		args = append(args, s)
+	}
 	var out []Pending
 	err := t.each(`SELECT body, attempts FROM outbox WHERE done = 0 AND not_before <= ?
  AND NOT EXISTS (SELECT 1 FROM outbox AS first INDEXED BY outbox_id WHERE first.id = outbox.id AND first.sink = outbox.sink AND first.done = 0
-  AND first.not_before < ? AND first.rowid < outbox.rowid)
+  AND first.not_before < ? AND first.rowid < outbox.rowid)`+of+`
  ORDER BY not_before, rowid LIMIT ?`,
-		[]any{micro(now), maxTime, limit}, func(scan func(...any) error) error {
+		append(args, limit), func(scan func(...any) error) error {
 			var body []byte
 			var p Pending
 			if err := scan(&body, &p.Attempts); err != nil {

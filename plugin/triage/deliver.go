@@ -18,19 +18,42 @@ type BatchSink interface {
 	DeliverAll(ctx context.Context, all []ledger.Delivery) []error
 }
 
-// deliver hands what is due in the outbox to the sinks.
+// deliver hands what is due in the outbox to the sinks, each for a while: however much waits for one of them,
+// a slow splunkd say, nothing else waits for it. What is for a sink that winnow.conf does not name comes last.
 func (w *Worker) deliver(ctx context.Context) (n int, err error) {
-	var due []ledger.Pending
 	w.lookedOut = w.Engine.Now()
-	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) error {
-		var err error
-		due, err = t.Due(w.lookedOut, deliverBatch)
-		return err
-	})
-	if err != nil || len(due) == 0 {
-		return 0, err
+	names := make([]string, len(w.Sinks))
+	for i, s := range w.Sinks {
+		names[i] = s.Name()
+		more, err := w.deliverTo(ctx, func(t *ledger.Tx) ([]ledger.Pending, error) {
+			return t.DueTo(names[i:i+1], w.lookedOut, deliverBatch)
+		})
+		if n += more; err != nil {
+			return n, err
+		}
 	}
-	return w.bring(ctx, due)
+	more, err := w.deliverTo(ctx, func(t *ledger.Tx) ([]ledger.Pending, error) {
+		return t.DueBeside(names, w.lookedOut, deliverBatch)
+	})
+	return n + more, err
+}
+
+// deliverTo delivers what is due until there is no more, or no time.
+func (w *Worker) deliverTo(ctx context.Context, read func(*ledger.Tx) ([]ledger.Pending, error)) (n int, err error) {
+	for began := w.Engine.Now(); ; {
+		var due []ledger.Pending
+		err := w.Engine.Ledger.View(ctx, func(t *ledger.Tx) (err error) {
+			due, err = read(t)
+			return err
+		})
+		if err != nil || len(due) == 0 {
+			return n, err
+		}
+		more, err := w.bring(ctx, due)
+		if n += more; err != nil || more < deliverBatch || w.Engine.Now().Sub(began).Abs() >= deliverFor {
+			return n, err
+		}
+	}
 }
 
 // bring hands deliveries to their sinks and keeps what came of each. It returns how many there was time for.
@@ -55,9 +78,8 @@ func (w *Worker) bring(ctx context.Context, due []ledger.Pending) (n int, err er
 	return n, nil
 }
 
-// deliverFor is after how long a turn stops to deliver one by one, so that a slow splunkd holds up nothing
-// else.
-const deliverFor = 10 * time.Second
+// deliverFor is how long a sink has in a turn, so that a slow splunkd holds up nothing else.
+const deliverFor = 2 * time.Second
 
 // errNoTime is what comes of a delivery that stays for the next turn.
 var errNoTime = errors.New("no time in this turn")

@@ -3,6 +3,7 @@ package triage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -196,5 +197,42 @@ func TestRedeliver(t *testing.T) {
 	}
 	if d := r.deliveryTo(rec.ID, "update"); !d.Done.IsZero() {
 		t.Errorf("the other sink's is %+v", d)
+	}
+}
+
+// TestASlowSinkHoldsUpNoOther: whatever waits for one sink, in a turn each other one hears all that is due.
+func TestASlowSinkHoldsUpNoOther(t *testing.T) {
+	r := newPaidRig(t)
+	rec := r.triage(r.alert("done"))
+	slow, events := &sink{name: "update"}, &sink{name: "events"}
+	slow.fail = func(ledger.Delivery) error { r.at = r.at.Add(deliverFor / 4); return nil }
+	w := r.worker(slow, events)
+	r.once(w)
+	slow.took, events.took = nil, nil
+	const each = 3 * deliverBatch
+	r.update(func(tx *ledger.Tx) error {
+		for i := range each {
+			for _, name := range []string{"update", "events"} {
+				rec.ID = fmt.Sprint("x", i)
+				d := ledger.Delivery{Key: rec.ID + name, Sink: name, Kind: ledger.DeliverEvent, Record: rec}
+				if err := tx.Post(d, start); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	began := r.at
+	_, err := w.Turn(t.Context())
+	r.ok(err)
+	if len(events.took) != each {
+		t.Errorf("in one turn %d of %d events are told, and the slow sink has taken %d", len(events.took), each, len(slow.took))
+	}
+	if took := r.at.Sub(began); took > 2*deliverFor {
+		t.Errorf("the slow sink had %s", took)
+	}
+	r.once(w)
+	if len(slow.took) != each {
+		t.Errorf("the slow sink has taken %d of %d", len(slow.took), each)
 	}
 }

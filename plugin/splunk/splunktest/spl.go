@@ -155,18 +155,19 @@ func unescape(s string) string {
 // matches compares as the search command does: without regard to case, and with * for anything,
 // in quotes or not.
 func (q query) matches(n *Notable) bool {
-	if !fits(q.terms, n) || len(q.ids) > 0 && !slices.Contains(q.ids, n.ID) {
+	if len(q.ids) > 0 && !slices.Contains(q.ids, n.ID) {
 		return false
 	}
-	return len(q.either) == 0 || slices.ContainsFunc(q.either, func(way []term) bool { return fits(way, n) })
+	if len(q.either) > 0 && !slices.ContainsFunc(q.either, func(way []term) bool { return fits(way, n) }) {
+		return false
+	}
+	return fits(q.terms, n)
 }
 
+// fits looks at phrases last: they are sought in the whole text.
 func fits(terms []term, n *Notable) bool {
 	for _, t := range terms {
 		if t.field == "" {
-			if strings.Contains(strings.ToLower(n.Raw), t.value) == t.not {
-				return false
-			}
 			continue
 		}
 		values := n.Fields[t.field]
@@ -180,7 +181,9 @@ func fits(terms []term, n *Notable) bool {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(terms, func(t term) bool {
+		return t.field == "" && strings.Contains(strings.ToLower(n.Raw), t.value) == t.not
+	})
 }
 
 func (t term) fits(value string) bool {
