@@ -245,7 +245,8 @@ func TestBenchProcess(t *testing.T) {
 	publish(t, dir, "process", lines)
 }
 
-// spoolSource stores a record of two kilobytes, or, without a folder to put it, nothing.
+// spoolSource stores two kilobytes, as a record of the spool or as a bare file that survives a crash as well, or
+// it stores nothing.
 const spoolSource = `package main
 
 import (
@@ -258,35 +259,24 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 1 {
-		return
-	}
-	if err := alertaction.WriteCommand(os.Args[1], time.Now(), bytes.Repeat([]byte("x"), 2048)); err != nil {
-		fmt.Fprintln(os.Stderr, "ERROR", err)
-		os.Exit(1)
+	text := bytes.Repeat([]byte("x"), 2048)
+	switch os.Args[1] {
+	case "record":
+		must(alertaction.WriteCommand(os.Args[2], time.Now(), text))
+	case "bare":
+		bare(os.Args[2], fmt.Sprintf("%d", os.Getpid()), text)
 	}
 }
-`
 
-// bareSource is what the system takes for the same promise: a file of two kilobytes that survives a crash.
-const bareSource = `package main
-
-import (
-	"bytes"
-	"fmt"
-	"os"
-)
-
-func main() {
-	name := fmt.Sprintf("%d", os.Getpid())
-	f, err := os.OpenFile(os.Args[1]+"/tmp/"+name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func bare(spool, name string, text []byte) {
+	f, err := os.OpenFile(spool+"/tmp/"+name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	must(err)
-	_, err = f.Write(bytes.Repeat([]byte("x"), 2048))
+	_, err = f.Write(text)
 	must(err)
 	must(f.Sync())
 	must(f.Close())
-	must(os.Rename(f.Name(), os.Args[1]+"/"+name))
-	dir, err := os.Open(os.Args[1])
+	must(os.Rename(f.Name(), spool+"/"+name))
+	dir, err := os.Open(spool)
 	must(err)
 	must(dir.Sync())
 }
@@ -305,9 +295,8 @@ func must(err error) {
 func TestBenchSpool(t *testing.T) {
 	dir := skipUnlessBench(t)
 	a := newApp(t, "")
-	spool := a.open().Path("spool")
-	writer, bare := program(t, a, spoolSource), program(t, a, bareSource)
-	m := interleaved(9, storm(t, a, writer), storm(t, a, bare, spool), storm(t, a, writer, spool))
+	spool, writer := a.open().Path("spool"), program(t, a, spoolSource)
+	m := interleaved(9, storm(t, a, writer, "nothing"), storm(t, a, writer, "bare", spool), storm(t, a, writer, "record", spool))
 	ms := func(i int) float64 { return m[i].Seconds() * 1000 / (stormAtOnce * stormEach) }
 	disk, ratio := ms(1)/ms(0), ms(2)/ms(1)
 	publish(t, dir, "spool", []benchLine{
