@@ -78,8 +78,9 @@ func (w *Worker) bring(ctx context.Context, due []ledger.Pending) (n int, err er
 	return n, nil
 }
 
-// deliverFor is how long a sink has in a turn, so that a slow splunkd holds up nothing else.
-const deliverFor = 2 * time.Second
+// deliverFor is how long a sink has in a turn, about what the turn's alerts take, so that a slow splunkd holds up
+// neither them nor other sinks. One delivery, or one batch, is always made.
+const deliverFor = 250 * time.Millisecond
 
 // errNoTime is what comes of a delivery that stays for the next turn.
 var errNoTime = errors.New("no time in this turn")

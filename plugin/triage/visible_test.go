@@ -290,8 +290,9 @@ func TestABusyWorkerTellsInTime(t *testing.T) {
 		}
 		return nil
 	})
+	const slow = 6 * time.Second
 	w.events.fail = func(ledger.Delivery) error {
-		r.at = r.at.Add(6 * time.Second)
+		r.at = r.at.Add(slow)
 		return errors.New("slow")
 	}
 	w.notable.took = nil
@@ -303,7 +304,7 @@ func TestABusyWorkerTellsInTime(t *testing.T) {
 		_, err := w.Turn(t.Context())
 		r.ok(err)
 		if late := r.at.Sub(start); len(w.notable.took) > 0 && w.notable.took[0].Late != "" {
-			if late > time.Minute+3*deliverFor {
+			if late > time.Minute+2*slow {
 				t.Errorf("told after %s", late)
 			}
 			return
