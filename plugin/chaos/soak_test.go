@@ -141,7 +141,7 @@ func (w *world) tidy(a *alert) {
 }
 
 // soakBehind is how long the worker may take for what is left when nothing more comes.
-const soakBehind = 2 * time.Minute
+const soakBehind = 5 * time.Minute
 
 // caughtUp waits until the worker has settled and written back everything, and returns how long that was.
 func (w *world) caughtUp() time.Duration {
