@@ -310,13 +310,9 @@ func (f *evalFlags) bars() (b evalBars, err error) {
 		if one.text == "" {
 			continue
 		}
-		digits, percents := strings.CutSuffix(one.text, "%")
-		n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
-		if percents {
-			n /= 100
-		}
-		if err != nil || !(n >= 0 && n <= 1) {
-			return b, usage(fmt.Errorf("%s is %q, want a share: 0%% to 100%%, or 0 to 1", one.flag, one.text))
+		n, err := parseShare(one.flag, one.text)
+		if err != nil {
+			return b, err
 		}
 		*one.to = &n
 	}

@@ -22,7 +22,7 @@ func reportCommand(g *globals) *cobra.Command {
 	return group("report", "where alerts ended, what that cost, and what rules and agents missed", `  winnow report cost
   winnow report rules
   winnow report votes`,
-		reportRulesCommand(g), reportVotesCommand(g),
+		reportRulesCommand(g), reportVotesCommand(g), reportPilotCommand(g),
 		withCSV(&cobra.Command{
 			Use: "cost", Short: "the funnel and the bill", Args: cobra.NoArgs,
 			Long: `Count where alerts ended, from the cheapest gate on, and price it: what was paid for model calls, and
