@@ -25,15 +25,16 @@ type Booking int64
 
 // Charge is one attempt of one call, before it is sent.
 type Charge struct {
-	AlertID string
-	Search  string
-	Team    string // owner of the search
-	Task    Task
-	Agent   string
-	Model   string // as it is billed
-	Source  string // name of the [model:NAME]
-	Prompt  string // version of the prompt
-	Attempt int    // from 1, over all attempts for one question
+	AlertID  string
+	Search   string
+	Team     string // who pays for the search, "" for nobody
+	Severity winnow.Severity
+	Task     Task
+	Agent    string
+	Model    string // as it is billed
+	Source   string // name of the [model:NAME]
+	Prompt   string // version of the prompt
+	Attempt  int    // from 1, over all attempts for one question
 
 	Reserve  winnow.NanoUSD // worst case; 0 with Unpriced
 	Unpriced bool           // the model has no price

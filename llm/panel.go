@@ -134,7 +134,7 @@ func (r *run) vote(ctx context.Context) error {
 	var wg sync.WaitGroup
 	if r.panelDecided(seats, paid) {
 		for _, i := range paid {
-			seats[i].vote = winnow.Vote{Agent: agents[i].Name, Vote: winnow.VoteAbstain, Reason: VoteNotAsked}
+			seats[i].vote = winnow.Vote{Agent: agents[i].Name, Vote: winnow.VoteAbstain, Reason: winnow.VoteNotAsked}
 		}
 	} else {
 		for _, i := range paid {
@@ -147,12 +147,6 @@ func (r *run) vote(ctx context.Context) error {
 	}
 	return r.enoughVotes(seats)
 }
-
-// Reasons of votes, see [winnow.Vote].
-const (
-	VoteNotAsked = winnow.VoteNotAsked
-	VoteMissing  = winnow.VoteMissing
-)
 
 // panelDecided reports whether the votes of the free agents leave the paid ones nothing to decide.
 func (r *run) panelDecided(seats []seat, paid []int) bool {
@@ -218,7 +212,7 @@ func (s *seat) fill(ctx context.Context, r *run, a Agent, blind *Case) {
 	b := Ballot{Vote: winnow.VoteAbstain}
 	s.err = s.ask(ctx, a, blind, &b)
 	if s.err != nil {
-		b = Ballot{Vote: winnow.VoteAbstain, Reason: clip(VoteMissing+s.err.Error(), maxTextRunes)}
+		b = Ballot{Vote: winnow.VoteAbstain, Reason: clip(winnow.VoteMissing+s.err.Error(), maxTextRunes)}
 	}
 	s.vote = winnow.Vote{Agent: a.Name, Vote: b.Vote, Confidence: b.Confidence, Reason: b.Reason, Fields: b.Fields}
 }

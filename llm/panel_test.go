@@ -83,7 +83,7 @@ func TestPaidAgentsAreAskedWhileTheDecisionIsOpen(t *testing.T) {
 			if (paid.asked == 1) != tt.asked {
 				t.Errorf("asked %d times, want asked %v: %v", paid.asked, tt.asked, got.Verdict.Votes)
 			}
-			if v := got.Verdict.Votes[0]; !tt.asked && (v.Vote != winnow.VoteAbstain || v.Reason != VoteNotAsked || got.Closable()) {
+			if v := got.Verdict.Votes[0]; !tt.asked && (v.Vote != winnow.VoteAbstain || v.Reason != winnow.VoteNotAsked || got.Closable()) {
 				t.Errorf("vote %v, closable %v", v, got.Closable())
 			}
 		})
@@ -119,7 +119,7 @@ func TestEarlyStopChangesNoDecision(t *testing.T) {
 				continue
 			}
 			stopped++
-			if got.Closable() || got.Verdict.Votes[i].Reason != VoteNotAsked {
+			if got.Closable() || got.Verdict.Votes[i].Reason != winnow.VoteNotAsked {
 				rt.Fatalf("agent %d was not asked: closable %v, %v", i, got.Closable(), got.Verdict.Votes)
 			}
 			if !concerned(got.Verdict.Votes) {

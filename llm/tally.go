@@ -1,8 +1,6 @@
 package llm
 
-import (
-	"github.com/winnow-soc/winnow"
-)
+import "github.com/winnow-soc/winnow"
 
 // quorum is the number of votes, abstentions aside, that a benign decision needs.
 const quorum = 2

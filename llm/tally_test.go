@@ -139,7 +139,7 @@ func TestDecide(t *testing.T) {
 	vote := func(agent string, kind winnow.VoteKind, field string) winnow.Vote {
 		return winnow.Vote{Agent: agent, Vote: kind, Confidence: 90, Fields: []string{field}}
 	}
-	missing := winnow.Vote{Agent: "c", Vote: winnow.VoteAbstain, Reason: VoteMissing + "the line is dead"}
+	missing := winnow.Vote{Agent: "c", Vote: winnow.VoteAbstain, Reason: winnow.VoteMissing + "the line is dead"}
 	weights := map[string]float64{"a": 1, "b": 1, "c": 1, "gone": 0}
 	for _, tt := range []struct {
 		name  string

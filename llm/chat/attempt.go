@@ -106,7 +106,7 @@ func (k *calling) wait(ctx context.Context) (free func(), err error) {
 func (k *calling) newAttempt() *attempt {
 	a := &attempt{calling: k, at: k.c.o.Now()}
 	a.charge = llm.Charge{
-		AlertID: k.p.AlertID, Search: k.p.Search, Team: k.p.Team, Task: k.p.Task, Agent: k.p.Agent,
+		AlertID: k.p.AlertID, Search: k.p.Search, Team: k.p.Team, Severity: k.p.Severity, Task: k.p.Task, Agent: k.p.Agent,
 		Model: k.c.o.Model, Source: k.c.o.Name, Prompt: k.p.Prompt, Attempt: k.p.Before + k.tries,
 		Fields: k.p.Fields, Bytes: k.load.bytes, SHA256: k.load.sha256,
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/prices"
 )
@@ -107,6 +108,7 @@ func (c *Caller) LeftAlone() bool {
 // Purpose says what a call is for: what the books say of it, beside its cost.
 type Purpose struct {
 	AlertID, Search, Team string
+	Severity              winnow.Severity // of the alert
 	Task                  llm.Task
 	Agent                 string
 	Prompt                string   // version of the prompt

@@ -30,8 +30,8 @@ type Options struct {
 	MaxSteps   int        // rounds of look-ups for one question
 	ToolTokens int64      // of what look-ups may bring for one question
 
-	// Team returns the owner of a search, for the bill; nil: nobody.
-	Team func(search string) string
+	// Team returns who pays for an alert's search, "" for nobody; nil: nobody pays for any.
+	Team func(*winnow.Alert) string
 
 	// Nonce returns the secret words of a question's fence, at least 24 letters and digits that nobody
 	// can foresee; nil or "": random. A batch needs the same ones when it is resumed.
@@ -146,9 +146,9 @@ func (m *Model) newTalk(b *Backend, q llm.Question) (*talk, error) {
 	if b.Form == FormJSON || b.Form == FormText {
 		t.req.System += "\n\nThe JSON Schema of the answer:\n" + string(schema.JSON)
 	}
-	t.purpose = Purpose{AlertID: a.ID, Search: a.SearchName, Task: q.Task, Agent: q.Agent, Prompt: t.prompt}
+	t.purpose = Purpose{AlertID: a.ID, Search: a.SearchName, Severity: a.Severity, Task: q.Task, Agent: q.Agent, Prompt: t.prompt}
 	if m.o.Team != nil {
-		t.purpose.Team = m.o.Team(a.SearchName)
+		t.purpose.Team = m.o.Team(a)
 	}
 	for _, f := range t.view.Fields {
 		t.purpose.Fields = append(t.purpose.Fields, f.Name)

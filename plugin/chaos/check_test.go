@@ -191,7 +191,7 @@ func (w *world) left() (waiting, failed, queued int) {
 		if waiting, failed, err = tx.OutboxCounts(); err != nil {
 			return err
 		}
-		return tx.Tallies(func(y ledger.Tally) {
+		return tx.Tallies(ledger.Span{}, func(y *ledger.Tally) {
 			if y.State == winnow.StateQueued {
 				queued += y.Alerts
 			}
@@ -468,11 +468,7 @@ func (w *world) checkSpend() {
 	w.t.Helper()
 	var booked winnow.NanoUSD
 	w.view(func(tx *ledger.Tx) error {
-		all, err := tx.Spendings()
-		for _, s := range all {
-			booked += s.Booked
-		}
-		return err
+		return tx.Spendings(ledger.Span{}, func(s *ledger.Spending) { booked += s.Booked })
 	})
 	billed, calls := w.models.Billed()
 	if booked+w.unbooked < billed {

@@ -18,7 +18,8 @@ import (
 )
 
 // What the soak fires, and what must not grow by more while it does: memory and files that are no record of
-// an alert in its second half, and the ledger by alert. SQLite's cache alone may still fill up.
+// an alert in its second half, and the ledger by alert, of all when all are settled. SQLite's cache alone may
+// still fill up.
 const (
 	soakRate      = 200 // alerts a second
 	soakProcesses = 32
@@ -140,13 +141,16 @@ func (w *world) tidy(a *alert) {
 	}
 }
 
+// soakTell is how often the soak says what is left then.
+const soakTell = 15 * time.Second
+
 // soakBehind is how long the worker may take for what is left when nothing more comes.
 const soakBehind = 5 * time.Minute
 
 // caughtUp waits until the worker has settled and written back everything, and returns how long that was.
 func (w *world) caughtUp() time.Duration {
 	w.t.Helper()
-	began := time.Now()
+	began, told := time.Now(), time.Duration(0)
 	for {
 		files, err := filepath.Glob(w.state("spool", "*.*"))
 		w.ok(err)
@@ -159,6 +163,11 @@ func (w *world) caughtUp() time.Duration {
 			w.t.Errorf("the worker does not catch up: after %s %d records are in the spool, %d alerts queued, %d deliveries wait: %v",
 				took.Round(time.Second), len(files), queued, waiting, w.failures())
 			return took
+		}
+		if took >= told {
+			fmt.Printf("soak: %s after the end %d records are in the spool, %d alerts queued, %d deliveries wait\n",
+				took.Round(time.Second), len(files), queued, waiting)
+			told += soakTell
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -242,14 +251,14 @@ func (w *world) judgeGrowth(all []sample) {
 	}
 	memory := growth(half, func(s sample) int64 { return s.memory })
 	rest := growth(half, func(s sample) int64 { return s.rest })
-	alerts := max(half[len(half)-1].alerts-half[0].alerts, 1)
-	perAlert := growth(half, func(s sample) int64 { return s.ledger + s.events }) / int64(alerts)
-	last, waiting := all[len(all)-1], 0
+	first, last, waiting := all[0], all[len(all)-1], 0
+	alerts := max(last.alerts-first.alerts, 1)
+	perAlert := (last.ledger + last.events - first.ledger - first.events) / int64(alerts)
 	for _, s := range all {
 		waiting = max(waiting, s.waiting)
 	}
-	fmt.Printf("soak: in the second half the worker's memory grew by %.1f MiB to %.0f MiB, files beside ledger and events by %.1f MiB, "+
-		"ledger and events by %d bytes an alert; at most %d records waited in the spool\n",
+	fmt.Printf("soak: in the second half the worker's memory grew by %.1f MiB to %.0f MiB, files beside ledger and events by %.1f MiB; "+
+		"ledger and events take %d bytes an alert; at most %d records waited in the spool\n",
 		mib(memory), mib(last.memory), mib(rest), perAlert, waiting)
 	if last.memory == 0 {
 		fmt.Println("soak: memory is not measured here")

@@ -26,6 +26,7 @@ type storedAlert struct {
 // Entry is what is kept of one alert beside its record.
 type Entry struct {
 	Alert   winnow.Alert
+	Team    string // that its search belonged to when it came, "" for none
 	Key     cache.Key
 	Notable bool // the action has already written a notable event for it
 	Links
@@ -97,15 +98,15 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 	if err := t.addEntities(a); err != nil {
 		return err
 	}
-	t.counted(tallyOf(a.SearchName, micro(a.Received), &r), amount{1, r.Cost.MicroUSD, int64(len(body))})
+	t.counted(tallyOf(&e, &r), amount{1, r.Cost.MicroUSD, int64(len(body))})
 	hash := alertHash(a.Key, a.SearchName, micro(a.Received), a.Severity, e.Key[:], body)
 	if err := t.noteRecord(&r, record, 1, hash, e.Links); err != nil {
 		return err
 	}
-	err = t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, received, severity, key, alert, bytes, bare, notable,
+	err = t.exec(`INSERT INTO alerts (id, host, sid, rid, mac, search_name, team, received, severity, key, alert, bytes, bare, notable,
  seq, record, state, reason, proposal, source, actor, would, rule, cost, derived, joined, advice, disposition)
- VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?, 1,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		a.ID, a.Key.Host, a.Key.SID, a.Key.RID, a.Key.MAC, a.SearchName, micro(a.Received), a.Severity, e.Key[:], body, len(body), e.Notable,
+ VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0,?, 1,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		a.ID, a.Key.Host, a.Key.SID, a.Key.RID, a.Key.MAC, a.SearchName, e.Team, micro(a.Received), a.Severity, e.Key[:], body, len(body), e.Notable,
 		record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
 		r.Proposal.Rule, r.Cost.MicroUSD, e.Derived, e.Joined, e.Advice, r.Verdict.Disposition.String())
 	if err != nil || !hasPanel(&r) {
@@ -172,9 +173,9 @@ func (t *Tx) Alert(id string) (Entry, error) {
 	a := &e.Alert
 	var received int64
 	var key, body []byte
-	found, err := t.get(`SELECT host, sid, rid, mac, search_name, received, severity, key, alert, notable, derived, joined, advice
+	found, err := t.get(`SELECT host, sid, rid, mac, search_name, team, received, severity, key, alert, notable, derived, joined, advice
  FROM alerts WHERE id = ?`, []any{id},
-		&a.Key.Host, &a.Key.SID, &a.Key.RID, &a.Key.MAC, &a.SearchName, &received, &a.Severity, &key, &body, &e.Notable,
+		&a.Key.Host, &a.Key.SID, &a.Key.RID, &a.Key.MAC, &a.SearchName, &e.Team, &received, &a.Severity, &key, &body, &e.Notable,
 		&e.Derived, &e.Joined, &e.Advice)
 	if err != nil {
 		return Entry{}, err

@@ -279,7 +279,7 @@ func TestTalliesCountEveryAlertOnce(t *testing.T) {
 	got := map[winnow.State]int{}
 	var money int64
 	view(t, l, func(tx *Tx) error {
-		return tx.Tallies(func(y Tally) {
+		return tx.Tallies(Span{}, func(y *Tally) {
 			got[y.State] += y.Alerts
 			money += y.MicroUSD
 			if y.Bytes <= 0 || y.SearchName != "Impossible Travel" {

@@ -14,6 +14,7 @@ import (
 // Charge is one attempt of one call to a model, before it is sent.
 type Charge struct {
 	AlertID, Search, Team string
+	Severity              winnow.Severity // of the alert
 	Task, Agent           string
 	Model                 string // as it is billed
 	Source                string // name of the [model:NAME]
@@ -222,16 +223,19 @@ func (t *Tx) reserve(r *reserve) error {
 	if c.Fields == nil {
 		fields = []byte("[]")
 	}
-	_, err = t.get(`INSERT INTO calls (alert, search, team, task, agent, model, source, prompt, attempt, replay, reserve, booked, unpriced,
- state, reason, at, fields, bytes, sha256) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',?,?,?,?) RETURNING n`,
+	_, err = t.get(`INSERT INTO calls (alert, search, team, severity, task, agent, model, source, prompt, attempt, replay, reserve, booked, unpriced,
+ state, reason, at, fields, bytes, sha256) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',?,?,?,?) RETURNING n`,
 		[]any{
-			c.AlertID, c.Search, c.Team, c.Task, c.Agent, c.Model, c.Source, c.Prompt, c.Attempt, c.Replay, booked, booked, c.Unpriced,
+			c.AlertID, c.Search, c.Team, c.Severity, c.Task, c.Agent, c.Model, c.Source, c.Prompt, c.Attempt, c.Replay, booked, booked, c.Unpriced,
 			CallReserved, micro(c.At), string(fields), c.Bytes, c.SHA256,
 		}, &r.n)
 	if err != nil {
 		return err
 	}
-	t.countedCall(callGroup{c.Model, c.Task, c.Agent, CallReserved, c.Replay}, callAmount{attempts: 1, unpriced: one(c.Unpriced), booked: booked})
+	t.countedCall(callGroup{
+		day: dayOf(micro(c.At)), search: c.Search, team: c.Team, severity: c.Severity, model: c.Model, task: c.Task, agent: c.Agent,
+		state: CallReserved, replay: c.Replay,
+	}, callAmount{attempts: 1, unpriced: one(c.Unpriced), booked: booked})
 	if err := t.spend(dayOf(micro(c.At)), booked); err != nil {
 		return err
 	}
@@ -309,14 +313,16 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 	var at int64
 	var g callGroup
 	was := callAmount{attempts: 1}
-	found, err := t.get(`SELECT alert, at, model, task, agent, state, replay, unpriced, input, output, booked
- FROM calls WHERE n = ? AND state IN ('reserved', 'unsettled')`, []any{n},
-		&id, &at, &g.model, &g.task, &g.agent, &g.state, &g.replay, &was.unpriced, &was.input, &was.output, &was.booked)
+	found, err := t.get(`SELECT alert, at, search, team, severity, model, task, agent, state, replay, tier,
+ unpriced, input, cached, cache_write, output, booked FROM calls WHERE n = ? AND state IN ('reserved', 'unsettled')`, []any{n},
+		&id, &at, &g.search, &g.team, &g.severity, &g.model, &g.task, &g.agent, &g.state, &g.replay, &g.tier,
+		&was.unpriced, &was.input, &was.cached, &was.cacheWrite, &was.output, &was.booked)
 	if err != nil || !found {
 		return "", err // settled already, or past retention
 	}
 	before := was.booked
 	booked := before
+	g.day = dayOf(at)
 	switch s.State {
 	case CallSettled:
 		booked = bookable(s.Price)
@@ -325,9 +331,11 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 	case CallReserved, CallUnsettled: // stays booked, at what was told where that is more
 		booked = max(booked, bookable(s.Price))
 	}
-	t.countedCall(g, was.times(-1))
-	g.state = s.State
-	t.countedCall(g, callAmount{1, was.unpriced, max(s.InputTokens, 0), max(s.OutputTokens, 0), booked})
+	t.countedCall(g, was.minus())
+	g.state, g.tier = s.State, s.Tier
+	t.countedCall(g, callAmount{
+		1, was.unpriced, max(s.InputTokens, 0), max(s.CachedTokens, 0), max(s.CacheWriteTokens, 0), max(s.OutputTokens, 0), booked,
+	})
 	err = t.exec(`UPDATE calls SET booked=?, state=?, reason=?, input=?, cached=?, cache_write=?, output=?, answered=?, tier=?, took=? WHERE n=?`,
 		booked, s.State, s.Reason, max(s.InputTokens, 0), max(s.CachedTokens, 0), max(s.CacheWriteTokens, 0), max(s.OutputTokens, 0),
 		s.Model, s.Tier, s.Took.Microseconds(), n)
@@ -340,7 +348,7 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 // abandon marks the reserves of a worker that died: nobody knows whether those calls were billed.
 func (t *Tx) abandon() error {
 	err := t.eachCallGroup("state = 'reserved'", nil, func(g callGroup, a callAmount) {
-		t.countedCall(g, a.times(-1))
+		t.countedCall(g, a.minus())
 		g.state = CallUnsettled
 		t.countedCall(g, a)
 	})

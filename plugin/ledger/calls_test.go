@@ -18,7 +18,7 @@ import (
 
 func charge(id string, at time.Time, reserve winnow.NanoUSD) Charge {
 	return Charge{
-		AlertID: id, Search: "Impossible Travel", Team: "ann", Task: "classify", Model: "m", Source: "large", Prompt: "sha256:1",
+		AlertID: id, Search: "Impossible Travel", Team: "ann", Severity: winnow.SeverityHigh, Task: "classify", Model: "m", Source: "large", Prompt: "sha256:1",
 		Attempt: 1, Reserve: reserve, Fields: []string{"src"}, Bytes: 10, SHA256: "ab", At: at,
 	}
 }
@@ -66,7 +66,7 @@ func TestACallIsBookedAtItsWorstCaseUntilItIsSettled(t *testing.T) {
 	n := mustReserve(t, l, charge("A", noon, 5000), Limits{})
 	got := callsOf(t, l, "A")
 	want := []Call{{
-		N: n, At: noon, Search: "Impossible Travel", Team: "ann", Task: "classify", Model: "m", Source: "large", Prompt: "sha256:1",
+		N: n, At: noon, Search: "Impossible Travel", Team: "ann", Severity: "high", Task: "classify", Model: "m", Source: "large", Prompt: "sha256:1",
 		Attempt: 1, State: CallReserved, ReserveNano: 5000, BookedNano: 5000, Fields: []string{"src"}, Bytes: 10, SHA256: "ab",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -334,7 +334,7 @@ func TestALateSettlementChangesTheRecord(t *testing.T) {
 				return err
 			}
 			sum := int64(0)
-			err = tx.Tallies(func(y Tally) { sum += y.MicroUSD })
+			err = tx.Tallies(Span{}, func(y *Tally) { sum += y.MicroUSD })
 			cost, costErr := tx.CostOf(e.Alert.ID)
 			if r.Cost.MicroUSD != want || sum != want || cost != r.Cost {
 				t.Errorf("record %d, sum %d, calls %d; want %d", r.Cost.MicroUSD, sum, cost.MicroUSD, want)

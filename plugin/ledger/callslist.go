@@ -14,6 +14,7 @@ type Call struct {
 	At          time.Time `json:"time"`
 	Search      string    `json:"search_name"`
 	Team        string    `json:"team"`
+	Severity    string    `json:"severity"`
 	Task        string    `json:"task"`
 	Agent       string    `json:"agent"`
 	Model       string    `json:"model"`    // as it is billed
@@ -38,7 +39,7 @@ type Call struct {
 	SHA256      string    `json:"sha256"`
 }
 
-const callColumns = `n, at, search, team, task, agent, model, answered, source, prompt, attempt, replay, tier, state, reason,
+const callColumns = `n, at, search, team, severity, task, agent, model, answered, source, prompt, attempt, replay, tier, state, reason,
  reserve, booked, unpriced, input, cached, cache_write, output, took, fields, bytes, sha256`
 
 // Calls returns every attempt that was made for an alert, in the order of their bookings.
@@ -50,14 +51,15 @@ func (t *Tx) callList(query string, args ...any) (out []Call, err error) {
 	err = t.each(query, args, func(scan func(...any) error) error {
 		var c Call
 		var at int64
+		var severity winnow.Severity
 		var fields string
-		err := scan(&c.N, &at, &c.Search, &c.Team, &c.Task, &c.Agent, &c.Model, &c.Answered, &c.Source, &c.Prompt, &c.Attempt, &c.Replay,
+		err := scan(&c.N, &at, &c.Search, &c.Team, &severity, &c.Task, &c.Agent, &c.Model, &c.Answered, &c.Source, &c.Prompt, &c.Attempt, &c.Replay,
 			&c.Tier, &c.State, &c.Reason, &c.ReserveNano, &c.BookedNano, &c.Unpriced, &c.Input, &c.Cached, &c.CacheWrite, &c.Output,
 			&c.TookMicros, &fields, &c.Bytes, &c.SHA256)
 		if err != nil {
 			return err
 		}
-		c.At = timeOf(at)
+		c.At, c.Severity = timeOf(at), severity.String()
 		if err := json.Unmarshal([]byte(fields), &c.Fields); err != nil {
 			return fmt.Errorf("ledger: decode fields of call %d: %w", c.N, err)
 		}
@@ -109,28 +111,68 @@ func (t *Tx) rebook(id string, queued bool) error {
 	return t.exec("UPDATE alerts SET record = ?, cost = ? WHERE id = ?", body, cost.MicroUSD, id)
 }
 
-// Spending is what was booked for calls that share a model, a stage and a state.
+// Spending is what was booked for calls that share all of these.
 type Spending struct {
+	Search   string
+	Team     string // "" for none
+	Severity winnow.Severity
+	Model    string // as it is billed
+	Task     string
+	Agent    string
+	State    CallState
+	Replay   bool
+	Tier     string // that the provider billed, "" when it did not say
+
+	Attempts, Unpriced                int
+	Input, Cached, CacheWrite, Output int64 // tokens
+	Booked                            winnow.NanoUSD
+}
+
+// Spendings calls f with groups of what was booked in the span, for the alerts that the ledger still holds and
+// for replays. A group may come in parts.
+func (t *Tx) Spendings(s Span, f func(*Spending)) error {
+	return t.eachOf(s, `SELECT search, team, severity, model, task, agent, state, replay, tier,
+ attempts, unpriced, input, cached, cache_write, output, booked FROM call_sums`, "",
+		func(scan func(...any) error) error {
+			var s Spending
+			err := scan(&s.Search, &s.Team, &s.Severity, &s.Model, &s.Task, &s.Agent, &s.State, &s.Replay, &s.Tier,
+				&s.Attempts, &s.Unpriced, &s.Input, &s.Cached, &s.CacheWrite, &s.Output, &s.Booked)
+			if err != nil {
+				return err
+			}
+			f(&s)
+			return nil
+		})
+}
+
+// DaySpending is what was booked on one day for one model and stage.
+type DaySpending struct {
+	Day                time.Time // its start, in UTC
 	Model, Task, Agent string
-	State              CallState
 	Replay             bool
-	Attempts, Unpriced int
-	Input, Output      int64
+	Attempts           int
 	Booked             winnow.NanoUSD
 }
 
-// Spendings returns what was booked for the alerts that the ledger still holds, and for replays.
-func (t *Tx) Spendings() (out []Spending, err error) {
+// DaySpendings calls f with what was booked on every day of the span, the days in order.
+func (t *Tx) DaySpendings(s Span, f func(DaySpending)) error {
 	if err := t.keepCounts(); err != nil {
-		return nil, err
+		return err
 	}
-	err = t.each(`SELECT model, task, agent, state, replay, attempts, unpriced, input, output, booked
- FROM call_tallies ORDER BY booked DESC, model, task, agent, state, replay`, nil,
-		func(scan func(...any) error) error {
-			var s Spending
-			err := scan(&s.Model, &s.Task, &s.Agent, &s.State, &s.Replay, &s.Attempts, &s.Unpriced, &s.Input, &s.Output, &s.Booked)
-			out = append(out, s)
-			return err
+	from, to := s.days()
+	if s == (Span{}) {
+		to = maxTime
+	}
+	return t.each(`SELECT start, model, task, agent, replay, sum(attempts), CAST(min(total(booked), 9e18) AS INTEGER) FROM call_sums
+ WHERE grain = ? AND start >= ? AND start < ? GROUP BY start, model, task, agent, replay ORDER BY start, model, task, agent, replay`,
+		[]any{int(grainDay), from, to}, func(scan func(...any) error) error {
+			var d DaySpending
+			var day int64
+			if err := scan(&day, &d.Model, &d.Task, &d.Agent, &d.Replay, &d.Attempts, &d.Booked); err != nil {
+				return err
+			}
+			d.Day = timeOf(day)
+			f(d)
+			return nil
 		})
-	return out, err
 }

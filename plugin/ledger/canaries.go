@@ -93,7 +93,7 @@ func (t *Tx) RuleCounts() (map[string]*RuleCount, error) {
 		query string
 		add   func(c *RuleCount, what string, n int)
 	}{
-		{"SELECT rule, state, sum(alerts) FROM tallies WHERE source = 'rule' GROUP BY rule, state", (*RuleCount).addState},
+		{"SELECT rule, state, sum(alerts) FROM alert_sums WHERE grain = 0 AND source = 'rule' GROUP BY rule, state", (*RuleCount).addState},
 		{"SELECT rule, '', sum(alerts) FROM dropped GROUP BY rule", func(c *RuleCount, _ string, n int) { c.Drops, c.Gone = c.Drops+n, n }},
 		{"SELECT rule, judged, count(*) FROM canaries GROUP BY rule, judged", func(c *RuleCount, j string, n int) { c.Canaries[Judgement(j)] = n }},
 		{"SELECT rule, '', count(*) FROM misses WHERE sampled = 0 AND reverted = 0 GROUP BY rule", func(c *RuleCount, _ string, n int) { c.Outside = n }},

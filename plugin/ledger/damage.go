@@ -76,7 +76,7 @@ func (t *Tx) consistent() error {
 	if _, err := t.get("SELECT count(*) FROM queue", nil, &waiting); err != nil {
 		return err
 	}
-	if _, err := t.get("SELECT coalesce(sum(alerts), 0) FROM tallies WHERE state = 'queued'", nil, &queued); err != nil {
+	if _, err := t.get("SELECT coalesce(sum(alerts), 0) FROM alert_sums WHERE grain = 0 AND state = 'queued'", nil, &queued); err != nil {
 		return err
 	}
 	if queued != waiting {

@@ -59,6 +59,6 @@ func (t *Tx) Count() (n int, err error) {
 	if err := t.keepCounts(); err != nil {
 		return 0, err
 	}
-	_, err = t.get("SELECT coalesce(sum(alerts), 0) FROM tallies", nil, &n)
+	_, err = t.get("SELECT coalesce(sum(alerts), 0) FROM alert_sums WHERE grain = 0", nil, &n)
 	return n, err
 }

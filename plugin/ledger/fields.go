@@ -125,6 +125,17 @@ func (t *Tx) FieldsRemoved(id string) (at time.Time, gone bool, err error) {
 	return at, true, err
 }
 
+// fieldsEntries returns entries that tell of removed fields.
+func (t *Tx) fieldsEntries(where string, args ...any) (out []audit.Entry, err error) {
+	err = t.entries(func(e *audit.Entry, _ audit.Hash) error {
+		one := *e
+		one.Body = slices.Clone(e.Body)
+		out = append(out, one)
+		return nil
+	}, "SELECT seq, at, kind, subject, body, hash FROM audit WHERE kind = 'fields' AND subject = '' AND "+where, args...)
+	return out, err
+}
+
 // barePage is how many entries are looked at in one step.
 const barePage = 1000
 
@@ -136,13 +147,7 @@ func (t *Tx) verifyFields(f func(*audit.Fault) error) (n int, err error) {
 		return 0, err
 	}
 	for after := int64(0); ; {
-		var page []audit.Entry
-		err := t.entries(func(e *audit.Entry, _ audit.Hash) error {
-			one := *e
-			one.Body = slices.Clone(e.Body)
-			page = append(page, one)
-			return nil
-		}, "SELECT seq, at, kind, subject, body, hash FROM audit WHERE kind = 'fields' AND subject = '' AND seq > ? ORDER BY seq LIMIT ?", after, barePage)
+		page, err := t.fieldsEntries("seq > ? ORDER BY seq LIMIT ?", after, barePage)
 		if err != nil {
 			return n, err
 		}
@@ -220,13 +225,7 @@ func (t *Tx) verifyOwnFields(a *auditedRow, begin audit.Entry, f func(*audit.Fau
 	if a.bare <= bareUntold {
 		return nil
 	}
-	var entries []audit.Entry
-	err := t.entries(func(e *audit.Entry, _ audit.Hash) error {
-		one := *e
-		one.Body = slices.Clone(e.Body)
-		entries = append(entries, one)
-		return nil
-	}, "SELECT seq, at, kind, subject, body, hash FROM audit WHERE kind = 'fields' AND subject = '' AND at = ?", a.bare)
+	entries, err := t.fieldsEntries("at = ?", a.bare)
 	if err != nil {
 		return err
 	}

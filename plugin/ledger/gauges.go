@@ -42,7 +42,7 @@ type OutboxGauge struct {
 // Gauges returns what the ledger holds.
 func (t *Tx) Gauges(now time.Time) (g Gauges, err error) {
 	// Of the roll-ups, which have a row for each search, rule and outcome, and not for each alert.
-	err = t.each("SELECT state, source, sum(alerts) FROM tallies GROUP BY state, source HAVING sum(alerts) > 0 ORDER BY state, source", nil,
+	err = t.each("SELECT state, source, sum(alerts) FROM alert_sums WHERE grain = 0 GROUP BY state, source HAVING sum(alerts) > 0 ORDER BY state, source", nil,
 		func(scan func(...any) error) error {
 			var a StateGauge
 			err := scan(&a.State, &a.Source, &a.Alerts)

@@ -20,7 +20,7 @@ func (t *Tx) UnauditedAlerts() (n int, err error) {
 	if err := t.keepCounts(); err != nil {
 		return 0, err
 	}
-	_, err = t.get("SELECT coalesce(sum(alerts), 0)"+fmt.Sprintf(unaudited, "tallies"), nil, &n)
+	_, err = t.get("SELECT coalesce(sum(alerts), 0)"+fmt.Sprintf(unaudited, "alert_sums")+" AND grain = 0", nil, &n)
 	return n, err
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"database/sql"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,6 +111,11 @@ func TestEveryOldLedgerBecomesANewOne(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			path := oldLedger(t, file)
 			columns, before := readContents(t, path, nil)
+			kept := maps.Clone(before)
+			for _, sums := range []string{"tallies", "tally_days", "call_tallies"} { // made anew: see checkRollups
+				delete(columns, sums)
+				delete(kept, sums)
+			}
 			l := openAt(t, path)
 			if err := l.Check(t.Context()); err != nil {
 				t.Error(err)
@@ -119,7 +125,7 @@ func TestEveryOldLedgerBecomesANewOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, after := readContents(t, path, columns)
-			if diff := cmp.Diff(before, after); diff != "" {
+			if diff := cmp.Diff(kept, after); diff != "" {
 				t.Errorf("rows differ (-before +after):\n%s", diff)
 			}
 			now, _ := readContents(t, path, nil)

@@ -37,26 +37,19 @@ type Pending struct {
 	Attempts int
 }
 
-// Due returns up to limit deliveries whose time has come, oldest first. What a sink has to hear of one alert it
-// hears in the order in which it came to be: as long as one delivery is tried again those after it wait, or the
-// sink would take the older outcome for the newer.
-func (t *Tx) Due(now time.Time, limit int) ([]Pending, error) { return t.due(now, limit, "") }
-
-// DueTo is [Tx.Due] of these sinks alone, so that what waits for others does not hold them up.
-func (t *Tx) DueTo(sinks []string, now time.Time, limit int) ([]Pending, error) {
-	return t.due(now, limit, " AND sink IN ("+places(len(sinks))+")", sinks...)
+// DueSinks returns the sinks for which deliveries are due.
+func (t *Tx) DueSinks(now time.Time) ([]string, error) {
+	return t.ids("SELECT DISTINCT sink FROM outbox WHERE done = 0 AND not_before <= ? ORDER BY sink", micro(now))
 }
 
-// DueBeside is [Tx.Due] of all sinks but these.
-func (t *Tx) DueBeside(sinks []string, now time.Time, limit int) ([]Pending, error) {
-	return t.due(now, limit, " AND sink NOT IN ("+places(len(sinks))+")", sinks...)
-}
-
-// places are so many placeholders.
-func places(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
-
-func (t *Tx) due(now time.Time, limit int, of string, sinks ...string) ([]Pending, error) {
-	args := []any{micro(now), maxTime}
+// Due returns up to limit deliveries whose time has come, oldest first, to the sinks named or to all. What a
+// sink has to hear of one alert it hears in the order in which it came to be: as long as one delivery is tried
+// again those after it wait, or the sink would take the older outcome for the newer.
+func (t *Tx) Due(now time.Time, limit int, sinks ...string) ([]Pending, error) {
+	args, of := []any{micro(now), maxTime}, ""
+	if len(sinks) > 0 {
+		of = " AND sink IN (" + strings.TrimSuffix(strings.Repeat("?,", len(sinks)), ",") + ")"
+	}
 	for _, s := range sinks {
 		args = append(args, s)
 	}

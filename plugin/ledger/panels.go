@@ -251,8 +251,8 @@ func (t *Tx) VoteCosts() (out []VoteCost, err error) {
 	if err := t.keepCounts(); err != nil {
 		return nil, err
 	}
-	const query = `SELECT agent, sum(attempts), sum(unpriced), CAST(min(total(booked), 9e18) AS INTEGER) FROM call_tallies
- WHERE task = ? AND replay = 0 AND state <> 'released' GROUP BY agent ORDER BY agent`
+	const query = `SELECT agent, sum(attempts), sum(unpriced), CAST(min(total(booked), 9e18) AS INTEGER) FROM call_sums
+ WHERE grain = 0 AND task = ? AND replay = 0 AND state <> 'released' GROUP BY agent ORDER BY agent`
 	err = t.each(query, []any{"vote"}, func(scan func(...any) error) error {
 		var c VoteCost
 		err := scan(&c.Agent, &c.Calls, &c.Unpriced, &c.NanoUSD)

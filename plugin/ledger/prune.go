@@ -119,7 +119,7 @@ func (t *Tx) leaveCounts(id string) error {
 	if err := t.recount(id, nil); err != nil {
 		return err
 	}
-	return t.eachCallGroup("alert = ?", []any{id}, func(g callGroup, a callAmount) { t.countedCall(g, a.times(-1)) })
+	return t.eachCallGroup("alert = ?", []any{id}, func(g callGroup, a callAmount) { t.countedCall(g, a.minus()) })
 }
 
 // Size returns how many bytes of the file are in use, and how many are free within it.

@@ -23,16 +23,25 @@ func checkRollups(t testing.TB, l *Ledger) {
 
 // rollupDiff holds what is kept against a scan of all alerts and calls.
 func rollupDiff(ctx context.Context, l *Ledger) (diff string) {
-	const names = "search_name, rule, proposal, source, state, would, reason"
+	const (
+		names  = "search_name, team, severity, rule, proposal, source, state, would, reason, disposition"
+		amount = "count(*), sum(cost), sum(bytes)"
+		month  = " / 1000000, 'unixepoch', 'start of month') * 1000000"
+		groups = "search, team, severity, model, task, agent, state, replay, tier"
+		booked = "count(*), sum(unpriced), sum(input), sum(cached), sum(cache_write), sum(output), sum(booked)"
+	)
 	for _, c := range []struct{ scan, kept string }{
-		{"SELECT 0, " + names + ", count(*), sum(cost), sum(bytes) FROM alerts GROUP BY " + names, "SELECT 0, " + names + ", alerts, cost, bytes FROM tallies"},
 		{
-			"SELECT received - received % 86400000000, " + names + ", count(*), sum(cost), sum(bytes) FROM alerts GROUP BY 1, " + names,
-			"SELECT day, " + names + ", alerts, cost, bytes FROM tally_days",
+			"SELECT 0, 0, " + names + ", " + amount + " FROM alerts GROUP BY " + names + " UNION ALL " +
+				"SELECT 1, unixepoch(received" + month + ", " + names + ", " + amount + " FROM alerts GROUP BY 2, " + names + " UNION ALL " +
+				"SELECT 2, received - received % 86400000000, " + names + ", " + amount + " FROM alerts GROUP BY 2, " + names,
+			"SELECT * FROM alert_sums",
 		},
 		{
-			"SELECT model, task, agent, state, replay, count(*), sum(unpriced), sum(input), sum(output), sum(booked), 0 FROM calls GROUP BY 1, 2, 3, 4, 5",
-			"SELECT model, task, agent, state, replay, attempts, unpriced, input, output, booked, 0 FROM call_tallies",
+			"SELECT 0, 0, " + groups + ", " + booked + " FROM calls GROUP BY " + groups + " UNION ALL " +
+				"SELECT 1, unixepoch(at" + month + ", " + groups + ", " + booked + " FROM calls GROUP BY 2, " + groups + " UNION ALL " +
+				"SELECT 2, at - at % 86400000000, " + groups + ", " + booked + " FROM calls GROUP BY 2, " + groups,
+			"SELECT * FROM call_sums",
 		},
 	} {
 		scan, err := scanned(ctx, l, c.scan)
@@ -151,8 +160,12 @@ func scanned(ctx context.Context, l *Ledger, query string) (out []string, err er
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
 	for rows.Next() {
-		row, to := make([]any, 11), make([]any, 11)
+		row, to := make([]any, len(columns)), make([]any, len(columns))
 		for i := range row {
 			to[i] = &row[i]
 		}

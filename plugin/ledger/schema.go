@@ -467,6 +467,77 @@ CREATE TABLE panels (                      -- alerts that were put to the vote
 
 CREATE INDEX tally_days_rule ON tally_days (rule, day) WHERE rule <> '' AND proposal <> 'escalate';
 `,
+	`
+-- Teams pay. Alerts and calls are counted with everything that a bill is split by.
+ALTER TABLE alerts ADD COLUMN team TEXT NOT NULL DEFAULT '';
+ALTER TABLE calls ADD COLUMN severity INTEGER NOT NULL DEFAULT 0;
+UPDATE calls SET severity = coalesce((SELECT severity FROM alerts WHERE id = calls.alert), 0);
+
+CREATE TABLE alert_sums (                  -- what the alerts of the ledger add up to: see rollup.go
+  grain       INTEGER NOT NULL,            -- 0 in all, 1 a month, 2 a day of UTC, of when they were received
+  start       INTEGER NOT NULL,            -- of the month or day
+  search_name TEXT NOT NULL,
+  team        TEXT NOT NULL,
+  severity    INTEGER NOT NULL,
+  rule        TEXT NOT NULL,
+  proposal    TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  would       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  disposition TEXT NOT NULL,
+  alerts      INTEGER NOT NULL,
+  cost        INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  PRIMARY KEY (grain, start, search_name, team, severity, rule, proposal, source, state, would, reason, disposition)
+) WITHOUT ROWID;
+INSERT INTO alert_sums SELECT 2, received - received % 86400000000 AS day, search_name, team, severity, rule, proposal, source, state, would,
+ reason, disposition, count(*), sum(cost), sum(bytes) FROM alerts
+ GROUP BY day, search_name, team, severity, rule, proposal, source, state, would, reason, disposition;
+INSERT INTO alert_sums SELECT 1, unixepoch(start / 1000000, 'unixepoch', 'start of month') * 1000000 AS month, search_name, team, severity, rule,
+ proposal, source, state, would, reason, disposition, sum(alerts), sum(cost), sum(bytes) FROM alert_sums WHERE grain = 2
+ GROUP BY month, search_name, team, severity, rule, proposal, source, state, would, reason, disposition;
+INSERT INTO alert_sums SELECT 0, 0, search_name, team, severity, rule, proposal, source, state, would, reason, disposition,
+ sum(alerts), sum(cost), sum(bytes) FROM alert_sums WHERE grain = 1
+ GROUP BY search_name, team, severity, rule, proposal, source, state, would, reason, disposition;
+CREATE INDEX alert_sums_rule ON alert_sums (rule, start) WHERE grain = 2 AND rule <> '' AND proposal <> 'escalate';
+
+CREATE TABLE call_sums (                   -- what the calls of the ledger add up to, by when they were booked
+  grain       INTEGER NOT NULL,            -- as of alert_sums
+  start       INTEGER NOT NULL,
+  search      TEXT NOT NULL,
+  team        TEXT NOT NULL,
+  severity    INTEGER NOT NULL,
+  model       TEXT NOT NULL,
+  task        TEXT NOT NULL,
+  agent       TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  replay      INTEGER NOT NULL,
+  tier        TEXT NOT NULL,
+  attempts    INTEGER NOT NULL,
+  unpriced    INTEGER NOT NULL,
+  input       INTEGER NOT NULL,
+  cached      INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  output      INTEGER NOT NULL,
+  booked      INTEGER NOT NULL,
+  PRIMARY KEY (grain, start, search, team, severity, model, task, agent, state, replay, tier)
+) WITHOUT ROWID;
+INSERT INTO call_sums SELECT 2, at - at % 86400000000 AS day, search, team, severity, model, task, agent, state, replay, tier,
+ count(*), sum(unpriced), sum(input), sum(cached), sum(cache_write), sum(output), CAST(min(total(booked), 9e18) AS INTEGER) FROM calls
+ GROUP BY day, search, team, severity, model, task, agent, state, replay, tier;
+INSERT INTO call_sums SELECT 1, unixepoch(start / 1000000, 'unixepoch', 'start of month') * 1000000 AS month, search, team, severity, model, task,
+ agent, state, replay, tier, sum(attempts), sum(unpriced), sum(input), sum(cached), sum(cache_write), sum(output),
+ CAST(min(total(booked), 9e18) AS INTEGER) FROM call_sums WHERE grain = 2
+ GROUP BY month, search, team, severity, model, task, agent, state, replay, tier;
+INSERT INTO call_sums SELECT 0, 0, search, team, severity, model, task, agent, state, replay, tier, sum(attempts), sum(unpriced), sum(input),
+ sum(cached), sum(cache_write), sum(output), CAST(min(total(booked), 9e18) AS INTEGER) FROM call_sums WHERE grain = 1
+ GROUP BY search, team, severity, model, task, agent, state, replay, tier;
+
+DROP TABLE tallies;
+DROP TABLE tally_days;
+DROP TABLE call_tallies;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

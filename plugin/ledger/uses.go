@@ -10,8 +10,8 @@ func (t *Tx) RuleHits() (map[string]time.Time, error) {
 	}
 	out := map[string]time.Time{}
 	for _, query := range []string{
-		`SELECT rule, (SELECT max(day) FROM tally_days d WHERE d.rule = t.rule AND d.rule <> '' AND d.proposal <> 'escalate')
- FROM (SELECT DISTINCT rule FROM tallies WHERE rule <> '' AND proposal <> 'escalate') t`,
+		`SELECT rule, (SELECT max(start) FROM alert_sums d WHERE d.rule = t.rule AND d.grain = 2 AND d.rule <> '' AND d.proposal <> 'escalate')
+ FROM (SELECT DISTINCT rule FROM alert_sums WHERE grain = 0 AND rule <> '' AND proposal <> 'escalate') t`,
 		"SELECT rule, max(day) FROM dropped GROUP BY rule",
 	} {
 		err := t.each(query, nil, func(scan func(...any) error) error {

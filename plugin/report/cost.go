@@ -77,7 +77,7 @@ func NewCost(t *ledger.Tx, s *conf.Settings, table *prices.Table, at time.Time) 
 	c := Cost{Model: s.Pipeline.Model}
 	f := funnel{}
 	var bytes int64
-	err := t.Tallies(func(y ledger.Tally) {
+	err := t.Tallies(ledger.Span{}, func(y *ledger.Tally) {
 		f.add(y)
 		c.Alerts += y.Alerts
 		c.Paid += y.MicroUSD
@@ -130,17 +130,12 @@ func (c *Cost) recalls(t *ledger.Tx) error {
 
 // calls adds up what was booked by model and stage, the dearest first.
 func (c *Cost) calls(t *ledger.Tx) error {
-	all, err := t.Spendings()
-	if err != nil {
-		return fmt.Errorf("report cost: %w", err)
-	}
 	type line struct {
 		CallLine
 		paid, uncertain winnow.NanoUSD
 	}
 	lines := map[[2]string]*line{}
-	for i := range all {
-		s := &all[i]
+	err := t.Spendings(ledger.Span{}, func(s *ledger.Spending) {
 		key := [2]string{s.Model, stageName(s)}
 		l := lines[key]
 		if l == nil {
@@ -152,6 +147,9 @@ func (c *Cost) calls(t *ledger.Tx) error {
 		if s.State == ledger.CallUnsettled || s.State == ledger.CallReserved {
 			l.Unsettled, l.uncertain = l.Unsettled+s.Attempts, l.uncertain+s.Booked
 		}
+	})
+	if err != nil {
+		return fmt.Errorf("report cost: %w", err)
 	}
 	c.Calls = []CallLine{}
 	for _, l := range lines {
@@ -183,7 +181,7 @@ func unitCost(p prices.Price, stages map[string]conf.Stage, alertTokens int64) (
 }
 
 // asked reports whether the alerts went to the analysts: nothing cheaper settled them.
-func asked(y ledger.Tally) bool {
+func asked(y *ledger.Tally) bool {
 	switch {
 	case y.Reason == winnow.ReasonOpenCase, y.Reason == winnow.ReasonOwn, y.State == winnow.StateQueued:
 		return false
@@ -201,14 +199,14 @@ var stepNames = []string{
 
 type funnel struct{ is, would [10]int }
 
-func (f *funnel) add(y ledger.Tally) {
+func (f *funnel) add(y *ledger.Tally) {
 	f.is[stepOf(y, y.State)] += y.Alerts
 	if y.State == winnow.StateLeft && y.Would != winnow.StateLeft {
 		f.would[stepOf(y, y.Would)] += y.Alerts
 	}
 }
 
-func stepOf(y ledger.Tally, state winnow.State) int {
+func stepOf(y *ledger.Tally, state winnow.State) int {
 	switch {
 	case state == winnow.StateQueued:
 		return 9

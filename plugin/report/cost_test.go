@@ -48,7 +48,7 @@ var outcomes = []struct {
 // analysts saw are on the bill.
 func TestEveryOutcomeHasOneStep(t *testing.T) {
 	for _, o := range outcomes {
-		y := ledger.Tally{Source: o.source, State: o.state, Would: o.would, Reason: o.reason, Alerts: 1}
+		y := &ledger.Tally{Source: o.source, State: o.state, Would: o.would, Reason: o.reason, Alerts: 1}
 		f := funnel{}
 		f.add(y)
 		is, would := f.steps(1)

@@ -25,7 +25,7 @@ import (
 type Options struct {
 	URI         string        // like https://127.0.0.1:8089; take server_uri where splunkd gives it
 	Credentials Credentials   // required
-	CAFile      string        // PEM; "" = SplunkHome/etc/auth/cacert.pem, else the system's roots
+	CAFile      string        // PEM; "" = the system's roots, on this machine SplunkHome/etc/auth/cacert.pem
 	SplunkHome  string        // "" outside Splunk
 	Proxy       string        // "" for none, ProxyEnvironment, or an address; never used for this machine
 	App         string        // name space for searches and stored passwords; "" = none for searches

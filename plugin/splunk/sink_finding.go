@@ -59,6 +59,9 @@ func (s *FindingSink) Name() string { return s.name }
 // Forget removes intents older than the time that the outbox repeats deliveries for, and returns how many.
 func (s *FindingSink) Forget(age time.Duration) (int, error) { return s.intents.forget(age, s.now()) }
 
+// AtOnce is how many deliveries are made at the same time.
+func (s *FindingSink) AtOnce() int { return notablesAtOnce }
+
 // Deliver makes one finding. After the time that the sink is given it gives up for good, so that the alert
 // goes out another way. It is safe for concurrent use for different deliveries.
 func (s *FindingSink) Deliver(ctx context.Context, d ledger.Delivery) error {

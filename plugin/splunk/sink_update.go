@@ -50,6 +50,13 @@ func NewUpdateSink(name string, client *Client, opts UpdateOptions, now func() t
 // Name returns the name of the sink's stanza.
 func (s *UpdateSink) Name() string { return s.name }
 
+// notablesAtOnce is how many notable events or findings are worked on at the same time: splunkd answers several
+// requests for each.
+const notablesAtOnce = 8
+
+// AtOnce is how many deliveries are made at the same time.
+func (s *UpdateSink) AtOnce() int { return notablesAtOnce }
+
 // Deliver finds the alert's notable event and updates it. Where a person has it already the answer
 // is a [ledger.KeptError]. It is safe for concurrent use for different alerts.
 func (s *UpdateSink) Deliver(ctx context.Context, d ledger.Delivery) error {

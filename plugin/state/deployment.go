@@ -272,6 +272,9 @@ func (d *Deployment) EscalatePaths() []string { return d.layers("escalate.yaml")
 // FactsPaths returns the facts.yaml files in the same way.
 func (d *Deployment) FactsPaths() []string { return d.layers("facts.yaml") }
 
+// TeamsPaths returns the teams.csv files in the same way.
+func (d *Deployment) TeamsPaths() []string { return d.layers("teams.csv") }
+
 // PromptDirs returns the folders of prompts: the app's default first, then those that lay files over it.
 func (d *Deployment) PromptDirs() []string {
 	dirs := []string{d.Default("prompts")}

@@ -55,7 +55,7 @@ func (e *Engine) Admit(t *ledger.Tx, row Row) (Admitted, error) {
 	if found.Clashes > 0 && !row.Rebuilt {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%d other rows claim sid %q rid %q with other content", found.Clashes, a.Key.SID, a.Key.RID))
 	}
-	entry := ledger.Entry{Alert: *a, Key: cache.KeyOf(e.Keys, e.Fields, a), Notable: row.Notable}
+	entry := ledger.Entry{Alert: *a, Team: e.Teams.Of(a).Name, Key: cache.KeyOf(e.Keys, e.Fields, a), Notable: row.Notable}
 	rec := winnow.NewRecord(a, row.Proposal)
 	return e.admitNew(t, entry, rec, own)
 }

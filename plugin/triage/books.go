@@ -28,7 +28,7 @@ type Books struct {
 func (b *Books) Reserve(ctx context.Context, c llm.Charge) (llm.Booking, error) {
 	crash.Point("model.before-reserve")
 	n, err := b.Ledger.Reserve(ctx, ledger.Charge{
-		AlertID: c.AlertID, Search: c.Search, Team: c.Team, Task: string(c.Task), Agent: c.Agent,
+		AlertID: c.AlertID, Search: c.Search, Team: c.Team, Severity: c.Severity, Task: string(c.Task), Agent: c.Agent,
 		Model: c.Model, Source: c.Source, Prompt: c.Prompt, Attempt: c.Attempt, Replay: b.Replay,
 		Reserve: c.Reserve, Unpriced: c.Unpriced, Fields: c.Fields, Bytes: c.Bytes, SHA256: c.SHA256, At: b.Now(),
 	}, ledger.Limits{Day: b.Limits.Day, Month: b.Limits.Month})

@@ -18,32 +18,38 @@ type BatchSink interface {
 	DeliverAll(ctx context.Context, all []ledger.Delivery) []error
 }
 
-// deliver hands what is due in the outbox to the sinks, each for a while: however much waits for one of them,
-// a slow splunkd say, nothing else waits for it. What is for a sink that winnow.conf does not name comes last.
-func (w *Worker) deliver(ctx context.Context) (n int, err error) {
-	w.lookedOut = w.Engine.Now()
-	names := make([]string, len(w.Sinks))
-	for i, s := range w.Sinks {
-		names[i] = s.Name()
-		more, err := w.deliverTo(ctx, func(t *ledger.Tx) ([]ledger.Pending, error) {
-			return t.DueTo(names[i:i+1], w.lookedOut, deliverBatch)
-		})
-		if n += more; err != nil {
-			return n, err
-		}
-	}
-	more, err := w.deliverTo(ctx, func(t *ledger.Tx) ([]ledger.Pending, error) {
-		return t.DueBeside(names, w.lookedOut, deliverBatch)
-	})
-	return n + more, err
+// ParallelSink is a sink that takes deliveries of different alerts at the same time: a server far away answers
+// each of them late.
+type ParallelSink interface {
+	Sink
+	AtOnce() int // how many at most
 }
 
-// deliverTo delivers what is due until there is no more, or no time.
-func (w *Worker) deliverTo(ctx context.Context, read func(*ledger.Tx) ([]ledger.Pending, error)) (n int, err error) {
+// deliver hands what is due in the outbox to the sinks, each for a while: however much waits for one of them,
+// a slow splunkd say, nothing else waits for it.
+func (w *Worker) deliver(ctx context.Context) (n int, err error) {
+	w.lookedOut = w.Engine.Now()
+	var sinks []string
+	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) (err error) {
+		sinks, err = t.DueSinks(w.lookedOut)
+		return err
+	})
+	for _, name := range sinks {
+		var more int
+		if err == nil {
+			more, err = w.deliverTo(ctx, name)
+		}
+		n += more
+	}
+	return n, err
+}
+
+// deliverTo delivers what is due to one sink until there is no more, or no time.
+func (w *Worker) deliverTo(ctx context.Context, sink string) (n int, err error) {
 	for began := w.Engine.Now(); ; {
 		var due []ledger.Pending
 		err := w.Engine.Ledger.View(ctx, func(t *ledger.Tx) (err error) {
-			due, err = read(t)
+			due, err = t.Due(w.lookedOut, deliverBatch, sink)
 			return err
 		})
 		if err != nil || len(due) == 0 {
@@ -87,20 +93,17 @@ var errNoTime = errors.New("no time in this turn")
 
 // handOut delivers what is due: one by one, and in one go what is for a sink that takes it so.
 func (w *Worker) handOut(ctx context.Context, due []ledger.Pending) []error {
-	begun := w.Engine.Now()
 	failures := make([]error, len(due))
-	batches := map[string][]int{}
+	batches, singles := map[string][]int{}, map[string][]int{}
 	for i := range due {
 		if _, ok := w.sink(due[i].Sink).(BatchSink); ok {
 			batches[due[i].Sink] = append(batches[due[i].Sink], i)
-			continue
+		} else {
+			singles[due[i].Sink] = append(singles[due[i].Sink], i)
 		}
-		if w.Engine.Now().Sub(begun) >= deliverFor {
-			failures[i] = errNoTime
-			continue
-		}
-		failures[i] = guarded(func() error { return w.deliverOne(ctx, due[i].Delivery) })
-		w.beat()
+	}
+	for name, places := range singles {
+		w.handOutSingly(ctx, name, due, places, failures)
 	}
 	for name, places := range batches {
 		all := make([]ledger.Delivery, len(places))
@@ -122,6 +125,37 @@ func (w *Worker) handOut(ctx context.Context, due []ledger.Pending) []error {
 		w.beat()
 	}
 	return failures
+}
+
+// handOutSingly delivers one by one to a sink, so many at a time as it takes, until there is no more time.
+func (w *Worker) handOutSingly(ctx context.Context, sink string, due []ledger.Pending, places []int, failures []error) {
+	atOnce := 1
+	if p, ok := w.sink(sink).(ParallelSink); ok {
+		atOnce = max(p.AtOnce(), 1)
+	}
+	begun, running, done := w.Engine.Now(), 0, make(chan struct{}, atOnce)
+	land := func() {
+		<-done
+		running--
+		w.beat()
+	}
+	for _, i := range places {
+		if running == atOnce {
+			land()
+		}
+		if w.Engine.Now().Sub(begun) >= deliverFor {
+			failures[i] = errNoTime
+			continue
+		}
+		running++
+		go func() {
+			failures[i] = guarded(func() error { return w.deliverOne(ctx, due[i].Delivery) })
+			done <- struct{}{}
+		}()
+	}
+	for running > 0 {
+		land()
+	}
 }
 
 func (w *Worker) sink(name string) Sink {

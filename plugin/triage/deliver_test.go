@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,6 +199,70 @@ func TestRedeliver(t *testing.T) {
 	if d := r.deliveryTo(rec.ID, "update"); !d.Done.IsZero() {
 		t.Errorf("the other sink's is %+v", d)
 	}
+}
+
+// parallelSink waits in each delivery until as many are made at the same time as it takes.
+type parallelSink struct {
+	*sink
+	meet   chan struct{}
+	mu     sync.Mutex
+	busy   map[string]bool // alerts that are being delivered
+	most   int
+	clash  string
+	atOnce int
+}
+
+func (s *parallelSink) AtOnce() int { return s.atOnce }
+
+func (s *parallelSink) Deliver(_ context.Context, d ledger.Delivery) error {
+	s.mu.Lock()
+	if s.busy[d.Record.ID] {
+		s.clash = d.Record.ID
+	}
+	s.busy[d.Record.ID] = true
+	s.most = max(s.most, len(s.busy))
+	if len(s.busy) == s.atOnce {
+		close(s.meet)
+		s.meet = make(chan struct{})
+		clear(s.busy)
+		s.mu.Unlock()
+		return nil
+	}
+	meet := s.meet
+	s.mu.Unlock()
+	<-meet
+	return nil
+}
+
+// TestASinkThatTakesSeveralAtOnceGetsThem: of different alerts, and never two of one.
+func TestASinkThatTakesSeveralAtOnceGetsThem(t *testing.T) {
+	r := newPaidRig(t)
+	rec := r.triage(r.alert("done"))
+	update := &parallelSink{sink: &sink{name: "update"}, meet: make(chan struct{}), busy: map[string]bool{}, atOnce: 4}
+	w := r.worker(&sink{name: "events"}, &sink{name: "update"})
+	r.once(w)
+	w.Sinks[1] = update
+	r.update(func(tx *ledger.Tx) error {
+		for i := range 16 { // two of each of eight alerts
+			rec.ID = fmt.Sprint("x", i/2)
+			d := ledger.Delivery{Key: fmt.Sprint(rec.ID, i), Sink: "update", Kind: ledger.DeliverEvent, Record: rec}
+			if err := tx.Post(d, start); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.once(w)
+	if update.most != 4 || update.clash != "" {
+		t.Errorf("%d at once, two of alert %q", update.most, update.clash)
+	}
+	r.view(func(tx *ledger.Tx) error {
+		waiting, failed, err := tx.OutboxCounts()
+		if waiting+failed > 0 {
+			t.Errorf("%d wait, %d failed", waiting, failed)
+		}
+		return err
+	})
 }
 
 // TestASlowSinkHoldsUpNoOther: whatever waits for one sink, in a turn each other one hears all that is due.

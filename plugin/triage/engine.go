@@ -34,6 +34,7 @@ import (
 	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/teams"
 )
 
 // Analyst looks at an alert that nothing cheaper could settle; llm.Pipeline is the real one.
@@ -78,6 +79,9 @@ type Options struct {
 
 	// Version names the program; it is kept with what models answered.
 	Version string
+
+	// Teams says who pays for an alert's search; nil: nobody.
+	Teams *teams.Table
 
 	// Meter counts what happens; nil counts nothing.
 	Meter Meter

@@ -41,7 +41,7 @@ func (e *Engine) raiseFinding(t *ledger.Tx, f finding) (string, error) {
 	rec := winnow.NewRecord(&a, winnow.Proposal{Kind: winnow.ProposeEscalate, Reason: f.reason, Rule: first(f.fields["rule"])})
 	rec.Verdict.Case = f.text
 	rec.Outcome = e.Outcome(f.search, winnow.StateInReview, f.reason, "winnow")
-	return a.ID, e.settleNew(t, ledger.Entry{Alert: a, Key: cache.KeyOf(e.Keys, e.Fields, &a)}, rec)
+	return a.ID, e.settleNew(t, ledger.Entry{Alert: a, Team: e.Teams.Of(&a).Name, Key: cache.KeyOf(e.Keys, e.Fields, &a)}, rec)
 }
 
 func first(values []string) string {

@@ -135,7 +135,7 @@ func benchDrops(t *testing.T) (lines []benchLine) {
 func (r *rig) alertsIn(state winnow.State) (n int) {
 	r.t.Helper()
 	r.view(func(t *ledger.Tx) error {
-		return t.Tallies(func(y ledger.Tally) {
+		return t.Tallies(ledger.Span{}, func(y *ledger.Tally) {
 			if y.State == state {
 				n += y.Alerts
 			}
@@ -185,17 +185,26 @@ var fillYear = []string{
  CASE WHEN i % 12 < 5 THEN 'rule' WHEN i % 12 < 7 THEN 'cache' WHEN i % 12 < 10 THEN 'model' ELSE 'offline' END AS source,
  CASE WHEN i % 12 < 9 THEN 'closed' WHEN i % 12 = 9 THEN 'in_review' ELSE 'escalated' END AS state,
  CASE WHEN i % 12 < 5 THEN 'rule' WHEN i % 12 < 7 THEN 'cached' ELSE 'verdict' END || (i % 12) AS reason FROM n`,
-	`INSERT INTO tally_days SELECT d.i * 86400000000 + 1767225600000000, search, rule, proposal, source, state, '', reason, 21, 21 * (e > 6) * 900, 21 * 700
+	`INSERT INTO alert_sums SELECT 2, d.i * 86400000000 + 1767225600000000, search, '', 2, rule, proposal, source, state, '', reason,
+ CASE WHEN state = 'escalated' THEN 'TruePositive' ELSE 'BenignPositive' END, 21, 21 * (e > 6) * 900, 21 * 700
  FROM ends CROSS JOIN (SELECT i FROM n WHERE i < 365) d WHERE NOT (e = 11 AND d.i % 6 <> 0)`,
-	`INSERT INTO tallies SELECT search_name, rule, proposal, source, state, would, reason, sum(alerts), sum(cost), sum(bytes)
- FROM tally_days GROUP BY search_name, rule, proposal, source, state, would, reason`,
-	`UPDATE tallies SET alerts = alerts + (SELECT ? - sum(alerts) FROM tallies) WHERE rule = 'rule-0-0'`,
+	`INSERT INTO alert_sums SELECT 1, unixepoch(start / 1000000, 'unixepoch', 'start of month') * 1000000 AS month, search_name, team, severity, rule,
+ proposal, source, state, would, reason, disposition, sum(alerts), sum(cost), sum(bytes) FROM alert_sums
+ GROUP BY month, search_name, team, severity, rule, proposal, source, state, would, reason, disposition`,
+	`INSERT INTO alert_sums SELECT 0, 0, search_name, team, severity, rule, proposal, source, state, would, reason, disposition, sum(alerts), sum(cost), sum(bytes)
+ FROM alert_sums WHERE grain = 1 GROUP BY search_name, team, severity, rule, proposal, source, state, would, reason, disposition`,
+	`UPDATE alert_sums SET alerts = alerts + (SELECT ? - sum(alerts) FROM alert_sums WHERE grain = 0) WHERE rule = 'rule-0-0' AND grain = 0`,
 	`WITH RECURSIVE r(i) AS (VALUES (0) UNION ALL SELECT i+1 FROM r WHERE i < ? - 1)
  INSERT INTO alerts SELECT printf('01M7SF89VE%016d', i), 'guid', 'scheduler__' || (i / 20), i % 20, 'mac', search, 1767225600000000 + i * 105000000, 2,
- randomblob(32), '{"time":0,"fields":{}}', 700, 0, 0, 1, '{}', CASE state WHEN 'closed' THEN 'closed' ELSE 'left' END, reason, proposal, source, 'winnow', '', rule, 0, '', '', NULL, ''
+ randomblob(32), '{"time":0,"fields":{}}', 700, 0, 0, 1, '{}', CASE state WHEN 'closed' THEN 'closed' ELSE 'left' END, reason, proposal, source, 'winnow', '', rule, 0, '', '', NULL, '', ''
  FROM r JOIN ends ON ends.rowid = i % 2400 + 1`,
-	`INSERT INTO call_tallies SELECT 'model-' || (i % 5), 'task-' || (i % 7), 'agent-' || (i % 11), 'settled', i % 2, 10000, 0, 1000000, 90000, 5000000
- FROM n WHERE i < 385`,
+	`INSERT INTO call_sums SELECT 2, d.i * 86400000000 + 1767225600000000, 'Search ' || c.i, '', 2, 'model-' || (c.i % 2), 'task-' || (c.i % 3), '', 'settled', 0, '',
+ 10, 0, 1000, 0, 0, 90, 5000 FROM (SELECT i FROM n WHERE i < 200) c CROSS JOIN (SELECT i FROM n WHERE i < 365) d`,
+	`INSERT INTO call_sums SELECT 1, unixepoch(start / 1000000, 'unixepoch', 'start of month') * 1000000 AS month, search, team, severity, model, task, agent, state,
+ replay, tier, sum(attempts), sum(unpriced), sum(input), sum(cached), sum(cache_write), sum(output), sum(booked) FROM call_sums
+ GROUP BY month, search, team, severity, model, task, agent, state, replay, tier`,
+	`INSERT INTO call_sums SELECT 0, 0, search, team, severity, model, task, agent, state, replay, tier, sum(attempts), sum(unpriced), sum(input), sum(cached),
+ sum(cache_write), sum(output), sum(booked) FROM call_sums WHERE grain = 1 GROUP BY search, team, severity, model, task, agent, state, replay, tier`,
 }
 
 // fillVotes lets 500 alerts of each day be put to the vote, in 4,800 ways: the agents of a panel differ in what they
@@ -219,7 +228,7 @@ func benchReport(t *testing.T) []benchLine {
 		for _, query := range slices.Concat(fillYear, fillVotes) {
 			var args []any
 			switch {
-			case strings.HasPrefix(query, "UPDATE tallies SET alerts"):
+			case strings.HasPrefix(query, "UPDATE alert_sums SET alerts"):
 				args = []any{yearAlerts}
 			case strings.HasPrefix(query, "WITH RECURSIVE r"):
 				args = []any{yearRows}

@@ -179,7 +179,7 @@ func (e *Engine) giveUpRow(t *ledger.Tx, row Row) error {
 	if err != nil || found.ID != "" {
 		return err
 	}
-	entry := ledger.Entry{Alert: *a, Notable: row.Notable}
+	entry := ledger.Entry{Alert: *a, Team: e.Teams.Of(a).Name, Notable: row.Notable}
 	_ = guarded(func() error { // without a key it repeats nothing
 		entry.Key = cache.KeyOf(e.Keys, e.Fields, a)
 		return nil

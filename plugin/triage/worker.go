@@ -223,7 +223,7 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	}
 	recalled, recallErr := w.continueRecall(ctx)
 	reconciled, reconcileErr := w.reconcile(ctx, importErr == nil)
-	triaged, triageErr := w.triageQueue(ctx)
+	triaged, triageErr := w.triageFor(ctx)
 	shown, showErr := w.showLate(ctx)
 	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
 	delivered, deliverErr := w.deliver(ctx)
@@ -244,6 +244,17 @@ func (w *Worker) continueRecall(ctx context.Context) (int, error) {
 		w.Log.Info("recalled", "target", r.Target, "requeued", r.Requeued, "past_retention", r.Gone)
 	}
 	return looked, err
+}
+
+// triageFor takes alerts to their outcomes for as long as a sink may take for its deliveries, so that alerts go
+// on while a sink is slow.
+func (w *Worker) triageFor(ctx context.Context) (n int, err error) {
+	for began := w.Engine.Now(); ; {
+		more, err := w.triageQueue(ctx)
+		if n += more; err != nil || more < triageBatch || w.Engine.Now().Sub(began).Abs() >= deliverFor {
+			return n, err
+		}
+	}
 }
 
 // triageQueue keeps what came of the alerts that were asked about, and takes the next ones from the

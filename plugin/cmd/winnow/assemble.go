@@ -18,6 +18,7 @@ import (
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/state"
+	"github.com/winnow-soc/winnow/plugin/teams"
 	"github.com/winnow-soc/winnow/plugin/triage"
 )
 
@@ -30,6 +31,7 @@ type parts struct {
 	pipeline *llm.Pipeline
 	facts    *llm.Facts
 	models   *models
+	teams    *teams.Table
 	ledger   *ledger.Ledger
 	started  *triage.Engine // nil before it is
 
@@ -73,8 +75,14 @@ func (g *globals) assemble(d *state.Deployment, now time.Time) (*parts, error) {
 	if p.tools, err = g.evidenceTools(d, p.knowledge); err != nil {
 		return nil, err
 	}
-	p.pipeline, p.models, err = g.openPipeline(d, p.facts, calibration, p.knowledge, p.tools...)
-	return p, err
+	if p.pipeline, p.models, err = g.openPipeline(d, p.facts, calibration, p.knowledge, p.tools...); err != nil {
+		return p, err
+	}
+	if p.teams, err = readTeams(d); err != nil { // a bill that is not split must not keep alerts from being triaged
+		g.note("warning: %s: until then nobody's team is known", plain(err.Error()))
+	}
+	p.models.teams = p.teams
+	return p, nil
 }
 
 // openPipeline puts stages and panel together as winnow.conf says.
@@ -123,6 +131,23 @@ func freePipeline(o llm.Options, offline llm.Model) (*llm.Pipeline, error) {
 	return llm.New(o)
 }
 
+// readTeams reads teams.csv of the content before that of the app: the first row that matches counts. Where one
+// cannot be read there are no teams at all.
+func readTeams(d *state.Deployment) (*teams.Table, error) {
+	var t teams.Table
+	for _, path := range slices.Backward(d.TeamsPaths()) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("read teams: %w", err)
+		}
+		err = t.Parse(path, f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return &t, nil
+}
+
 func readCatalogue(path string) (*llm.Catalogue, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -155,7 +180,7 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 	o := triage.Options{
 		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
 		Keys: p.keys, Lists: p.gate.Lists, Generation: gen, Now: now, Run: run, Sinks: sinks,
-		Paid: p.pipeline.Paid(), Version: version(), Signer: signer,
+		Paid: p.pipeline.Paid(), Version: version(), Signer: signer, Teams: p.teams,
 		Suspend: func(s *allowlist.Suspensions) error { return state.WriteFile(p.Path("suspensions.json"), s.Encode()) },
 	}
 	if free := p.pipeline.First(); free != nil {

@@ -25,6 +25,23 @@ func (g *globals) write(d *state.Deployment, body []byte, change func() error) (
 	return false, change()
 }
 
+// order carries out a command that is written as JSON, and says what to expect when a worker is to do it.
+func (g *globals) order(command any, expect string, carryOut func(*state.Deployment) error) error {
+	d, err := g.open()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(command)
+	if err != nil {
+		return err
+	}
+	handed, err := g.write(d, body, func() error { return carryOut(d) })
+	if handed && err == nil {
+		g.note("handed to the worker; %s", expect)
+	}
+	return err
+}
+
 // applyCommand carries out a command from the spool. What can never be carried out is told, and not
 // tried again.
 func applyCommand(t *ledger.Tx, w *triage.Worker, body []byte, log *slog.Logger) error {

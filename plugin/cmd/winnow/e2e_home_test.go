@@ -209,7 +209,7 @@ func (h *splunkHome) settled(n int) map[string]winnow.Record {
 		}
 		counts.alerts, counts.open = 0, 0
 		h.ledger(func(t *ledger.Tx) error {
-			err := t.Tallies(func(y ledger.Tally) {
+			err := t.Tallies(ledger.Span{}, func(y *ledger.Tally) {
 				counts.alerts += y.Alerts
 				if y.State == winnow.StateQueued {
 					counts.open += y.Alerts

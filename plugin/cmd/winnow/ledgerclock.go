@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,7 +33,9 @@ With --confirm, say that it is right: give the date of today. A date that is not
 			if _, err := c.today(); err != nil {
 				return usage(err)
 			}
-			return g.confirmClock(cmd.Context(), c)
+			return g.order(c, "`winnow ledger clock` says whether it was taken", func(d *state.Deployment) error {
+				return g.confirmNow(cmd.Context(), d, c)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&c.Date, "confirm", "", "the `DATE` of today, like 2026-11-23")
@@ -100,16 +101,6 @@ func (x *diagnosis) clock(t *ledger.Tx) error {
 	return nil
 }
 
-// unaudited tells of alerts that are with people only because there was no audit chain.
-func (x *diagnosis) unaudited(t *ledger.Tx) error {
-	n, err := t.UnauditedAlerts()
-	if err == nil && n > 0 {
-		x.warn("audit", "once `winnow ledger verify` finds nothing new: `winnow queue retry --cause unaudited` triages them again",
-			"%s for a person only because their close could not be audited", things(n, "alert waits", "alerts wait"))
-	}
-	return err
-}
-
 // confirmation is a person's word that the clock is right.
 type confirmation struct {
 	Command string `json:"command"` // "clock": what kind of spool command this is
@@ -131,22 +122,6 @@ func (c confirmation) today() (at time.Time, err error) {
 		return at, fmt.Errorf("--confirm %q is no date like 2026-11-23", c.Date)
 	}
 	return at, nil
-}
-
-func (g *globals) confirmClock(ctx context.Context, c confirmation) error {
-	d, err := g.open()
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	handed, err := g.write(d, body, func() error { return g.confirmNow(ctx, d, c) })
-	if handed && err == nil {
-		g.note("handed to the worker; `winnow ledger clock` says whether it was taken")
-	}
-	return err
 }
 
 func (g *globals) confirmNow(ctx context.Context, d *state.Deployment, c confirmation) (err error) {

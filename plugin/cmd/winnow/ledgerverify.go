@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -207,28 +206,14 @@ behind. Find out first what happened: a backup of the ledger may be the better w
 			if err := a.check(); err != nil {
 				return usage(err)
 			}
-			return g.ledgerAccept(cmd.Context(), a)
+			return g.order(a, "it looks at the chain again within a minute", func(d *state.Deployment) error {
+				return g.acceptNow(cmd.Context(), d, a)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&a.Reason, "reason", "", "why, as `TEXT` for whoever reads it later")
 	cmd.Flags().StringVar(&a.Actor, "by", "", "the `NAME` of who accepts it (default: whoever runs this)")
 	return cmd
-}
-
-func (g *globals) ledgerAccept(ctx context.Context, a acceptance) error {
-	d, err := g.open()
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	handed, err := g.write(d, body, func() error { return g.acceptNow(ctx, d, a) })
-	if handed && err == nil {
-		g.note("handed to the worker; it looks at the chain again within a minute")
-	}
-	return err
 }
 
 func (g *globals) acceptNow(ctx context.Context, d *state.Deployment, a acceptance) (err error) {
@@ -268,4 +253,14 @@ func applyAccept(t *ledger.Tx, engine *triage.Engine, body []byte, log *slog.Log
 	}
 	log.Warn("a broken audit chain is accepted", "by", a.Actor)
 	return t.AcceptAudit(engine.Now().UnixMicro(), a.Actor, a.Reason)
+}
+
+// unaudited tells of alerts that are with people only because there was no audit chain.
+func (x *diagnosis) unaudited(t *ledger.Tx) error {
+	n, err := t.UnauditedAlerts()
+	if err == nil && n > 0 {
+		x.warn("audit", "once `winnow ledger verify` finds nothing new: `winnow queue retry --cause unaudited` triages them again",
+			"%s for a person only because their close could not be audited", things(n, "alert waits", "alerts wait"))
+	}
+	return err
 }

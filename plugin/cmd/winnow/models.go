@@ -19,6 +19,7 @@ import (
 	"github.com/winnow-soc/winnow/llm/redact"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/state"
+	"github.com/winnow-soc/winnow/plugin/teams"
 )
 
 // models are the models of winnow.conf that somebody names: one caller for each, and whatever they
@@ -27,7 +28,8 @@ type models struct {
 	g       *globals
 	d       *state.Deployment
 	offline llm.Model
-	tools   []llm.Tool // that language models may use
+	tools   []llm.Tool   // that language models may use
+	teams   *teams.Table // who pays
 	books   *lateBooks
 
 	unbooked bool // calls are a person's, about made-up alerts: neither booked nor told of
@@ -80,6 +82,7 @@ func (m *models) open(name string) (llm.Model, error) {
 	o := chat.Options{
 		Redactor: m.redactor, Prompts: m.prompts, Nonce: m.nonce, Tools: m.tools,
 		MaxSteps: m.d.Settings.Tools.MaxSteps, ToolTokens: m.d.Settings.Tools.MaxTokens,
+		Team: func(a *winnow.Alert) string { return m.teams.Of(a).Name },
 	}
 	for _, n := range append([]string{name}, s.Fallback...) {
 		caller, err := m.caller(n)

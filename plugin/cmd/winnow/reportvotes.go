@@ -21,9 +21,9 @@ wrong where a person knows the truth, and what its votes cost for each decision 
 
 For pairs of agents: how often they agree, and by people's labels how their errors hang together (phi: 1
 when they err together, 0 when independently). An agent that changes nothing, or errs with another, earns
-little. Weak labels, of more than ten changes
-that a person made within a minute, are counted apart (weak) and for nothing else. Votes are added up by
-the weights of winnow.conf as it is now. CSV has the agents alone.`
+little. Weak labels, of more than ten changes that a person made within a minute, are counted apart (weak)
+and for nothing else. Votes are added up by the weights of winnow.conf as it is now. CSV has the agents
+alone.`
 
 func reportVotesCommand(g *globals) *cobra.Command {
 	return withCSV(&cobra.Command{
