@@ -137,6 +137,19 @@ bench-oracle: needs ## ask a model that knows every label: what reaches it, what
 	@mkdir -p build/bench
 	WINNOW_ORACLE_TTL="$${WINNOW_ORACLE_TTL:-15m 1h 4h 24h}" WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestOracle' -count=1 -timeout 60m -v ./plugin/cmd/winnow
 
+# WINNOW_COST_DAYS=1 takes the first day of each network only.
+.PHONY: bench-cost
+bench-cost: needs ## price alerts without and with each gate: dollars, missed attacks, closed benign (minutes; needs the data beside the project)
+	@mkdir -p build/bench
+	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestCost$$' -count=1 -timeout 30m -v ./plugin/cmd/winnow
+
+# Once, when a prompt has changed: what a tokenizer makes of it.
+.PHONY: cost-tokens
+cost-tokens: needs ## count the prompts of bench-cost with a tokenizer (minutes; needs the data beside the project, and python3 with pip)
+	@mkdir -p build/cost
+	WINNOW_COST_PROMPTS=$(CURDIR)/build/cost/prompts.ndjson WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestCost$$' -count=1 -timeout 30m ./plugin/cmd/winnow
+	@.ci/cost-tokens build/cost plugin/cmd/winnow/testdata/cost/tokens.json
+
 .PHONY: injection
 injection: needs ## try 50,000 injected texts on a model that obeys them (minutes; needs the data beside the project)
 	WINNOW_INJECTION_CASES=50000 $(GO) test -run 'TestPromise3' -count=1 -timeout 30m -v ./llm
