@@ -52,17 +52,14 @@ func (s *Server) record(e Entry) {
 	if e.Billed && s.o.Price != nil {
 		price, ok := s.o.Price(e.Model, e.At)
 		e.Unpriced = !ok
+		if e.Batch {
+			price, _ = price.At(prices.TierBatch)
+		}
 		if ok {
 			e.Price = price.Cost(e.Usage)
-		}
-		if e.Batch {
-			e.Price = halved(e.Price)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.entries = append(s.entries, e)
 }
-
-// halved is the price through the batch interface, rounded up to a nano-dollar.
-func halved(n winnow.NanoUSD) winnow.NanoUSD { return n - n/2 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func Read(name string, r io.Reader) (*Table, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: more than one document", name)
 	}
-	if len(doc.Models) == 0 {
+	if len(doc.Models) == 0 && len(doc.Providers) == 0 {
 		return nil, fmt.Errorf("%s: no models", name)
 	}
 	t := &Table{Source: doc.Source, Month: doc.Month}
@@ -42,27 +43,45 @@ func Read(name string, r io.Reader) (*Table, error) {
 		if m.Model.text == "" {
 			return nil, fmt.Errorf("%s: model %d of the list has no name", name, i+1)
 		}
-		if err := t.add(m); err != nil {
+		if err := t.add(name, m); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, m.Model.line, err)
 		}
 	}
+	for i, p := range doc.Providers {
+		if p.Provider.text == "" {
+			return nil, fmt.Errorf("%s: provider %d of the list has no name", name, i+1)
+		}
+		if err := t.addProvider(name, p); err != nil {
+			return nil, fmt.Errorf("%s:%d: provider %q: %w", name, p.Provider.line, p.Provider.text, err)
+		}
+	}
+	t.multiply()
 	return t, nil
 }
 
 // fileDoc is prices.yaml as it is written.
 type fileDoc struct {
-	Source string
-	Month  string
-	Models []modelDoc
+	Source    string
+	Month     string
+	Providers []providerDoc
+	Models    []modelDoc
+}
+
+type providerDoc struct {
+	Provider    textNode
+	Multipliers map[string]textNode
+	Source      string
+	Date        string
 }
 
 type modelDoc struct {
-	Model     textNode
-	Provider  string
-	Aliases   []string
-	ValidFrom string   `yaml:"valid_from"`
-	Rates     ratesDoc `yaml:",inline"`
-	Tiers     []tierDoc
+	Model       textNode
+	Provider    string
+	Aliases     []string
+	ValidFrom   string   `yaml:"valid_from"`
+	Rates       ratesDoc `yaml:",inline"`
+	Multipliers map[string]textNode
+	Tiers       []tierDoc
 }
 
 type ratesDoc struct {
@@ -108,17 +127,52 @@ func yamlError(name string, err error) error {
 	return fmt.Errorf("%s: %s", name, text)
 }
 
-func (t *Table) add(m modelDoc) error {
+func (t *Table) addProvider(file string, doc providerDoc) error {
+	if err := providerName(doc.Provider.text); err != nil {
+		return err
+	}
+	if doc.Date != "" {
+		if _, err := time.Parse(time.DateOnly, doc.Date); err != nil {
+			return fmt.Errorf("date is %q (want a day like 2026-01-31)", doc.Date)
+		}
+	}
+	p := t.provide(doc.Provider.text)
+	if p.Line > 0 {
+		return fmt.Errorf("is there twice, the first time in line %d", p.Line)
+	}
+	m, err := multipliers(doc.Multipliers)
+	p.Multipliers, p.Source, p.Date, p.File, p.Line = m, doc.Source, doc.Date, file, doc.Provider.line
+	return err
+}
+
+// provide returns the provider of that name, and makes it where there is none.
+func (t *Table) provide(name string) *provider {
+	p := t.provider(name)
+	if p == nil {
+		p = &provider{Provider: Provider{Name: name}, models: map[string][]Price{}}
+		t.providers = append(t.providers, p)
+	}
+	return p
+}
+
+// multiply gives every price the multipliers that hold for it.
+func (t *Table) multiply() {
+	for _, p := range t.providers {
+		for _, list := range p.models {
+			for i := range list {
+				list[i].Multipliers = p.Multipliers.over(list[i].own)
+			}
+		}
+	}
+}
+
+func (t *Table) add(file string, m modelDoc) error {
 	price, err := m.price()
 	if err != nil {
 		return fmt.Errorf("model %q: %w", m.Model.text, err)
 	}
-	p := t.provider(m.Provider)
-	if p == nil {
-		p = &provider{name: m.Provider, models: map[string][]Price{}}
-		t.providers = append(t.providers, p)
-	}
-	if err := p.add(price, m.Aliases); err != nil {
+	price.File, price.Line = file, m.Model.line
+	if err := t.provide(m.Provider).add(price, m.Aliases); err != nil {
 		return fmt.Errorf("model %q: %w", m.Model.text, err)
 	}
 	return nil
@@ -161,8 +215,8 @@ func (p Price) key() string { return strings.ToLower(p.Model) }
 
 func (m modelDoc) price() (Price, error) {
 	p := Price{Model: m.Model.text, Provider: m.Provider}
-	if p.Provider == "" || p.Provider != strings.ToLower(p.Provider) || strings.Contains(p.Provider, ":") {
-		return p, fmt.Errorf("provider is %q (want a name in lower case, like openai)", p.Provider)
+	if err := providerName(p.Provider); err != nil {
+		return p, err
 	}
 	if m.ValidFrom != "" {
 		from, err := time.Parse(time.DateOnly, m.ValidFrom)
@@ -175,6 +229,9 @@ func (m modelDoc) price() (Price, error) {
 	if p.Rates, err = m.Rates.rates(); err != nil {
 		return p, err
 	}
+	if p.own, err = multipliers(m.Multipliers); err != nil {
+		return p, err
+	}
 	for _, doc := range m.Tiers {
 		t := Tier{Above: doc.Above}
 		if t.Rates, err = doc.Rates.rates(); err != nil {
@@ -183,6 +240,36 @@ func (m modelDoc) price() (Price, error) {
 		p.Tiers = append(p.Tiers, t)
 	}
 	return p, p.sortTiers()
+}
+
+func providerName(name string) error {
+	if name == "" || name != strings.ToLower(name) || strings.Contains(name, ":") {
+		return fmt.Errorf("provider is %q (want a name in lower case, like openai)", name)
+	}
+	return nil
+}
+
+// multipliers reads factors by the names of their tiers.
+func multipliers(doc map[string]textNode) (Multipliers, error) {
+	if len(doc) == 0 {
+		return nil, nil
+	}
+	out := Multipliers{}
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		tier := ServiceTier(name)
+		switch {
+		case tier == TierStandard, tier == "", tier == "auto":
+			return nil, fmt.Errorf("multipliers: %q is the price itself", name)
+		case tier != name:
+			return nil, fmt.Errorf("multipliers: %q (want %q)", name, tier)
+		}
+		m, err := ParseMultiplier(doc[name].text)
+		if err != nil {
+			return nil, fmt.Errorf("multipliers: %s: %w", name, err)
+		}
+		out[name] = m
+	}
+	return out, nil
 }
 
 func (p *Price) sortTiers() error {

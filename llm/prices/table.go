@@ -2,16 +2,22 @@
 //
 //	source: where the prices come from
 //	month: 2026-08
+//	providers:
+//	  - {provider: openai, multipliers: {batch: 0.5, flex: 0.5, priority: 2},
+//	     source: https://example.com/pricing, date: 2026-11-23}
 //	models:
 //	  - {model: some-model, provider: openai, aliases: [other-name], valid_from: 2026-01-01,
-//	     input: 2.5, cached: 0.25, cache_write: 2.5, output: 15,
+//	     input: 2.5, cached: 0.25, cache_write: 2.5, output: 15, multipliers: {priority: 2.5},
 //	     tiers: [{above: 272000, input: 5, cached: 0.5, output: 22.5}]}
 //
 // Prices are dollars for a million tokens. cached and cache_write are those of input when they
 // are not given. A tier holds for the whole of a call whose input is above so many tokens. A
 // model may have several rows with different valid_from, the first day (UTC) at the new price.
+// multipliers say what a call at a service tier costs of that; a model's go before its provider's.
 //
 // A model that is not in the table has no price. That is not the same as costing nothing.
+//
+// [Table.Lay] lays one list over another, model by model.
 package prices
 
 import (
@@ -32,8 +38,19 @@ type Table struct {
 
 // provider is what one company sells.
 type provider struct {
-	name   string
+	Provider
 	models map[string][]Price // by lower-case model name and alias; the newest price first
+}
+
+// Provider is what holds for all models of one company.
+type Provider struct {
+	Name        string
+	Multipliers Multipliers // of service tiers
+	Source      string      // where they are published
+	Date        string      // when they were looked up, like "2026-11-23"
+
+	File string // where the list says so
+	Line int
 }
 
 // Price is what a model costs from one day on.
@@ -43,6 +60,13 @@ type Price struct {
 	From     time.Time // the first instant at this price; zero: always
 	Rates    Rates
 	Tiers    []Tier // the highest first
+
+	Multipliers Multipliers // of service tiers, those of the provider included
+
+	File string // where the list has it
+	Line int
+
+	own Multipliers // without those of the provider
 }
 
 // Tier is the price of calls with much input.
@@ -97,9 +121,43 @@ func (t *Table) All() []Price {
 	return out
 }
 
+// Providers returns what holds for all models of a company, for those of which the list says something, in the
+// order of the table.
+func (t *Table) Providers() []Provider {
+	var out []Provider
+	for _, p := range t.providers {
+		if len(p.Multipliers) > 0 {
+			out = append(out, p.Provider)
+		}
+	}
+	return out
+}
+
+// Sells reports whether the list has models of a provider.
+func (t *Table) Sells(provider string) bool {
+	p := t.provider(provider)
+	return p != nil && len(p.models) > 0
+}
+
+// Names returns all names of a model, its own first, then its aliases in order.
+func (t *Table) Names(p Price) []string {
+	of := t.provider(p.Provider)
+	if of == nil {
+		return nil
+	}
+	out := []string{}
+	for name, list := range of.models {
+		if list[0].key() == p.key() && name != p.key() {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return append([]string{p.Model}, out...)
+}
+
 func (t *Table) provider(name string) *provider {
 	for _, p := range t.providers {
-		if p.name == name {
+		if p.Name == name {
 			return p
 		}
 	}

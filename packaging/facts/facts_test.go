@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -122,7 +123,7 @@ func TestPriceList(t *testing.T) {
 	for _, id := range providers[1:] {
 		text += `, {"id": "` + id + `", "name": "` + id + `", "models": []}`
 	}
-	var source []sourceProvider
+	var source []prices.GenAIProvider
 	if err := json.Unmarshal([]byte(text+"]"), &source); err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +152,34 @@ func TestBadPriceData(t *testing.T) {
 		t.Error("a list without a provider was made")
 	}
 	for _, bad := range []string{`"cheap"`, `{"input_mtok": "cheap", "output_mtok": []}`, `[{"prices": 3}]`} {
-		m := sourceModel{ID: "m", Prices: json.RawMessage(bad)}
-		if rows, err := m.rows(); err == nil {
-			t.Errorf("%s gave %q", bad, rows)
+		p := prices.GenAIProvider{ID: "p", Models: []prices.GenAIModel{{ID: "m", Prices: json.RawMessage(bad)}}}
+		if rows, err := p.Rows(); err == nil {
+			t.Errorf("%s gave %v", bad, rows)
+		}
+	}
+}
+
+// TestFactorsAreOfModelsThatAreThere finds every model that has a multiplier of its own in the committed list.
+func TestFactorsAreOfModelsThatAreThere(t *testing.T) {
+	list, err := os.ReadFile("../app/default/prices.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := prices.Read("prices.yaml", bytes.NewReader(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range modelFactors {
+		p, ok := table.Price(name, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+		for tier, factor := range want {
+			if !ok || p.Multipliers[tier].String() != factor {
+				t.Errorf("%s: %s costs %s, %v; want %s", name, tier, p.Multipliers[tier], ok, factor)
+			}
+		}
+	}
+	for _, p := range tierFactors {
+		if p.source == "" || p.date == "" {
+			t.Errorf("%s: nobody knows who says so, and when", p.provider)
 		}
 	}
 }
