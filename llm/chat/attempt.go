@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/llm/prices"
 )
 
 // calling is one Call on its way through its attempts.
@@ -23,6 +25,8 @@ type calling struct {
 // attempt is one attempt whose worst case is booked.
 type attempt struct {
 	*calling
+	request *Request
+	tier    string // service tier that is asked for
 	at      time.Time
 	charge  llm.Charge
 	booking llm.Booking
@@ -50,7 +54,7 @@ func (k *calling) attempt(ctx context.Context) (*Reply, error) {
 		free()
 		return nil, c.unavailable(err, c.breaker.opensAt())
 	}
-	a, err := k.reserve(ctx)
+	a, err := k.reserve(ctx, "")
 	if err == nil {
 		err = c.enter()
 		if err != nil {
@@ -102,16 +106,22 @@ func (k *calling) wait(ctx context.Context) (free func(), err error) {
 	return nil, c.ended(err)
 }
 
-// newAttempt describes the next attempt for the books.
-func (k *calling) newAttempt() *attempt {
-	a := &attempt{calling: k, at: k.c.o.Now()}
+// newAttempt describes the next attempt for the books: at a service tier, or at that of the request or the model.
+func (k *calling) newAttempt(tier string) *attempt {
+	a := &attempt{calling: k, request: k.r, at: k.c.o.Now()}
+	if k.tries > 1 && k.r.Tier != "" { // what is cheaper has less room: the next try goes the normal way
+		normal := *k.r
+		normal.Tier = ""
+		a.request = &normal
+	}
+	a.tier = prices.ServiceTier(cmp.Or(tier, a.request.Tier, k.c.o.ServiceTier))
 	a.charge = llm.Charge{
 		AlertID: k.p.AlertID, Search: k.p.Search, Team: k.p.Team, Severity: k.p.Severity, Task: k.p.Task, Agent: k.p.Agent,
 		Model: k.c.o.Model, Source: k.c.o.Name, Prompt: k.p.Prompt, Attempt: k.p.Before + k.tries,
 		Fields: k.p.Fields, Bytes: k.load.bytes, SHA256: k.load.sha256,
 	}
 	if price, ok := k.c.o.Price(k.c.o.Model, a.at); ok {
-		a.charge.Reserve = k.load.worst(price)
+		a.charge.Reserve = k.load.worst(price, a.tier)
 	} else {
 		a.charge.Unpriced = true
 	}
@@ -119,9 +129,9 @@ func (k *calling) newAttempt() *attempt {
 }
 
 // reserve books the worst case of the next attempt.
-func (k *calling) reserve(ctx context.Context) (*attempt, error) {
+func (k *calling) reserve(ctx context.Context, tier string) (*attempt, error) {
 	k.tries++
-	a := k.newAttempt()
+	a := k.newAttempt(tier)
 	if k.c.o.Budget == nil {
 		return a, nil
 	}
@@ -151,7 +161,7 @@ func (a *attempt) send(ctx context.Context, answered func(error), free func()) o
 		defer c.sent.Done()
 		defer cancel()
 		defer unhook()
-		reply, err := complete(hard, c.o.Provider, a.r)
+		reply, err := complete(hard, c.o.Provider, a.request)
 		c.learn(reply, err)
 		usage := a.settle(hard, reply, err, c.o.Now().Sub(a.at))
 		learned(err)
@@ -268,18 +278,22 @@ func refusals(e *Error) int {
 // answered settles an attempt with a reply. A usage that cannot be is not believed where it is cheaper
 // than the worst case.
 func (a *attempt) answered(reply *Reply) (llm.Settlement, llm.Usage) {
-	told, known := bill(a.c.priced(reply.Model, a.at), reply)
+	in := bill(a.c.priced(reply.Model, a.at), a.tier, reply)
+	known := in.priced
 	s := llm.Settlement{
-		State: llm.Settled, Reason: "ok", Price: told, Model: reply.Model, Tier: reply.Tier,
+		State: llm.Settled, Reason: "ok", Price: in.price, Model: reply.Model, Tier: in.tier,
 		InputTokens: count(reply.Usage.Input), CachedTokens: count(reply.Usage.Cached),
 		CacheWriteTokens: count(reply.Usage.CacheWrite), OutputTokens: count(reply.Usage.Output),
 	}
 	if reply.Stop != StopEnd && reply.Stop != StopTools {
 		s.Reason = string(reply.Stop)
 	}
+	if in.tierless {
+		s.Reason += ", " + ReasonUnknownTier
+	}
 	if doubt := a.load.doubt(reply); doubt != "" {
 		s.Reason += ", " + doubt
-		if reply.NoUsage || told <= a.charge.Reserve {
+		if reply.NoUsage || in.price <= a.charge.Reserve {
 			s.State, s.Price, known = llm.Unsettled, a.charge.Reserve, !a.charge.Unpriced
 		}
 	}
@@ -291,6 +305,10 @@ func (a *attempt) answered(reply *Reply) (llm.Settlement, llm.Usage) {
 	}
 	return s, u
 }
+
+// ReasonUnknownTier is part of the reason of a settlement whose service tier no price list knows: it is priced as
+// the dearest that is known.
+const ReasonUnknownTier = "unknown service tier"
 
 // count keeps sums of tokens inside an int64, whatever a provider tells.
 func count(tokens int64) int64 { return min(max(tokens, 0), 1<<40) }

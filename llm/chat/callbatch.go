@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/winnow-soc/winnow/llm/prices"
 )
 
 // batch puts the request to the batch and waits, which may take hours. An *unbatchedError means that it
@@ -46,10 +48,10 @@ func (k *calling) batch(ctx context.Context) (*Reply, error) {
 func (k *calling) reserveBatch(ctx context.Context) (*attempt, error) {
 	booking, ok := k.c.o.Batch.booked(k.r)
 	if !ok {
-		return k.reserve(ctx)
+		return k.reserve(ctx, prices.TierBatch)
 	}
 	k.tries++
-	a := k.newAttempt()
+	a := k.newAttempt(prices.TierBatch)
 	a.booking = booking
 	return a, nil
 }

@@ -32,6 +32,10 @@ type CallerOptions struct {
 	Price    func(model string, at time.Time) (prices.Price, bool)
 	Budget   llm.Budget // nil books nothing
 	Limit    Limit
+
+	// ServiceTier is what Provider asks for; "" and "auto" leave it to the account. It tells what the worst case is.
+	ServiceTier string
+
 	Attempts int           // at most, for one call; below 1 is 1
 	Timeout  time.Duration // of one attempt, without the waits before it
 	Now      func() time.Time
@@ -138,13 +142,20 @@ func (c *Caller) Call(ctx context.Context, p Purpose, r *Request) (*Reply, llm.U
 			return reply, k.usage, c.final(err)
 		}
 	}
+	tries := c.o.Attempts
+	if r.Tier != "" {
+		tries++ // the first asks at another tier, the rest go the normal way
+	}
 	for try := 1; ; try++ {
 		reply, err := k.attempt(ctx)
 		if err == nil {
 			return reply, k.usage, nil
 		}
 		failure, ok := errors.AsType[*Error](err)
-		if !ok || !failure.Retryable() || try >= c.o.Attempts {
+		if ok && failure.Kind == KindRequest && r.Tier != "" && try == 1 {
+			continue // the model may not have that tier
+		}
+		if !ok || !failure.Retryable() || try >= tries {
 			return nil, k.usage, c.final(err)
 		}
 		if waited := c.backOff(ctx, try, failure); waited != nil {

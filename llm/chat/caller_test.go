@@ -31,7 +31,7 @@ func TestCallBooksWhatItCosts(t *testing.T) {
 		}
 		want := llm.Charge{
 			AlertID: "01J", Search: "S", Team: "soc", Task: llm.TaskClassify, Agent: "a", Model: "small", Source: "main", Prompt: "sha256:1", Attempt: 3,
-			Reserve: weigh(hello()).worst(testPrice), Fields: []string{"src"}, Bytes: 26, SHA256: weigh(hello()).sha256,
+			Reserve: weigh(hello()).worst(testPrice, ""), Fields: []string{"src"}, Bytes: 26, SHA256: weigh(hello()).sha256,
 		}
 		if diff := cmp.Diff([]llm.Charge{want}, b.charges); diff != "" {
 			t.Error(diff)
@@ -247,7 +247,7 @@ func TestSettlementThatIsLostStaysAtItsReserve(t *testing.T) {
 
 // TestUsage holds what is booked against replies that tell their usage rightly, wrongly and not at all.
 func TestUsage(t *testing.T) {
-	reserve := weigh(hello()).worst(testPrice)
+	reserve := weigh(hello()).worst(testPrice, "")
 	for _, tt := range []struct {
 		name   string
 		change func(*Reply)

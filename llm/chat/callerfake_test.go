@@ -99,7 +99,8 @@ func (b *books) booked() (total, unsure winnow.NanoUSD) {
 
 var testPrice = prices.Price{
 	Model: "small", Rates: prices.Rates{Input: 750_000_000, Cached: 75_000_000, CacheWrite: 937_500_000, Output: 4_500_000_000},
-	Tiers: []prices.Tier{{Above: 2000, Rates: prices.Rates{Input: 1_500_000_000, Cached: 150_000_000, CacheWrite: 2e9, Output: 9e9}}},
+	Tiers:       []prices.Tier{{Above: 2000, Rates: prices.Rates{Input: 1_500_000_000, Cached: 150_000_000, CacheWrite: 2e9, Output: 9e9}}},
+	Multipliers: prices.Multipliers{"batch": 500_000},
 }
 
 func onlySmall(model string, _ time.Time) (prices.Price, bool) { return testPrice, model == "small" }

@@ -53,6 +53,8 @@ type Request struct {
 	Form     Form    // how the provider is asked to hold the answer to Schema
 
 	MaxOutput int64 // tokens, above 0: bounds what the call can cost
+
+	Tier string // service tier to ask for in place of the model's own; "" for that. A batch is one itself
 }
 
 // Form is how a provider is asked to keep an answer in the form of its schema. Whatever it promises,

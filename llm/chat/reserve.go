@@ -93,8 +93,10 @@ func plus(a, b int64) int64 {
 }
 
 // worst returns the price of the dearest usage that the request can have: all of the input at the
-// dearest way to be billed for it, in any tier that it can reach.
-func (l load) worst(p prices.Price) winnow.NanoUSD {
+// dearest way to be billed for it, in any tier of size that it can reach, and at the dearest service tier that
+// who asks for this one can be served at.
+func (l load) worst(p prices.Price, asked string) winnow.NanoUSD {
+	p = p.Worst(asked)
 	var most prices.Rates
 	dearer := func(r prices.Rates) {
 		most.Input = max(most.Input, r.Input, r.Cached, r.CacheWrite)
@@ -158,15 +160,36 @@ func (l load) doubt(r *Reply) string {
 // maxBill is more than any call costs: a lie about usage must not overflow the sums.
 const maxBill winnow.NanoUSD = 1e17
 
-// bill returns what a reply cost, 0 and false when nobody knows the price. Several prices: the dearest.
-// A batch costs half, rounded up.
-func bill(list []prices.Price, r *Reply) (winnow.NanoUSD, bool) {
-	var most winnow.NanoUSD
+// invoice is what a reply cost.
+type invoice struct {
+	price    winnow.NanoUSD
+	priced   bool   // somebody knows the price
+	tier     string // that was billed, as price lists name it; "" when nobody says
+	tierless bool   // nobody knows what that tier costs: it is priced as the dearest that is known
+}
+
+// bill prices a reply at the service tier that it was served at, whatever was asked for. Several prices: the
+// dearest.
+func bill(list []prices.Price, asked string, r *Reply) invoice {
+	in := invoice{priced: len(list) > 0, tier: r.billed()}
 	for _, p := range list {
-		most = max(most, p.Cost(r.Usage))
+		at, known := p.At(in.tier)
+		if in.tier == "" { // nobody says: no discount, and no less than what was asked for
+			at, known = p.Unsaid(asked), true
+		}
+		in.price = max(in.price, at.Cost(r.Usage))
+		in.tierless = in.tierless || !known
 	}
-	if r.Batch {
-		most -= most / 2
+	in.price = min(in.price, maxBill)
+	return in
+}
+
+// billed names the service tier of a reply. A batch is one of its own, also where the reply calls itself
+// standard.
+func (r *Reply) billed() string {
+	tier := prices.ServiceTier(r.Tier)
+	if r.Batch && (tier == "" || tier == prices.TierStandard) {
+		return prices.TierBatch
 	}
-	return min(most, maxBill), len(list) > 0
+	return tier
 }

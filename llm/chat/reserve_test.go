@@ -14,7 +14,12 @@ func drawPrice(t *rapid.T) prices.Price {
 	rates := func() prices.Rates {
 		return prices.Rates{Input: rate("input"), Cached: rate("cached"), CacheWrite: rate("write"), Output: rate("output")}
 	}
-	p := prices.Price{Rates: rates()}
+	p := prices.Price{Rates: rates(), Multipliers: prices.Multipliers{}}
+	for _, tier := range []string{"batch", "flex", "priority"} {
+		if m := rapid.Int64Range(0, 4e6).Draw(t, tier); m > 0 {
+			p.Multipliers[tier] = prices.Multiplier(m)
+		}
+	}
 	above := rapid.Int64Range(1, 4000)
 	for range rapid.IntRange(0, 3).Draw(t, "tiers") {
 		// Prices looks through tiers from the highest.
@@ -49,7 +54,7 @@ func drawRequest(t *rapid.T) *Request {
 	return r
 }
 
-// TestReserveIsNeverTooSmall draws prices, requests and every usage that they can have.
+// TestReserveIsNeverTooSmall draws prices, requests, service tiers, and every usage and tier that they can end with.
 func TestReserveIsNeverTooSmall(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, r := drawPrice(t), drawRequest(t)
@@ -57,8 +62,15 @@ func TestReserveIsNeverTooSmall(t *testing.T) {
 		u := prices.Usage{Input: rapid.Int64Range(0, l.input).Draw(t, "input"), Output: rapid.Int64Range(0, r.MaxOutput).Draw(t, "output")}
 		u.Cached = rapid.Int64Range(0, u.Input).Draw(t, "cached")
 		u.CacheWrite = rapid.Int64Range(0, u.Input-u.Cached).Draw(t, "cache write")
-		if reserve, cost := l.worst(p), p.Cost(u); reserve < cost {
-			t.Fatalf("the reserve is %d, and %+v costs %d", reserve, u, cost)
+		asked := rapid.SampledFrom([]string{"", "auto", "default", "flex", "priority", "scale", "batch"}).Draw(t, "asked")
+		served := []string{"", "default", "standard", asked}
+		if asked == "" || asked == "auto" {
+			served = append(served, "flex", "priority", "fast", "scale")
+		}
+		reply := &Reply{Usage: u, Tier: rapid.SampledFrom(served).Draw(t, "served"), Batch: asked == "batch"}
+		reserve := l.worst(p, asked)
+		if in := bill([]prices.Price{p}, asked, reply); reserve < in.price {
+			t.Fatalf("asked for %q the reserve is %d, and %+v costs %d at %q", asked, reserve, u, in.price, in.tier)
 		}
 		if u.Input > 0 && u.Output > 0 {
 			if doubt := l.doubt(&Reply{Text: "x", Usage: u}); doubt != "" {

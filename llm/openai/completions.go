@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -16,7 +17,7 @@ var zeroTime time.Time
 func (c *Client) chatParams(r *chat.Request) (openai.ChatCompletionNewParams, error) {
 	p := openai.ChatCompletionNewParams{
 		Model: c.opts.Model, Store: openai.Bool(false),
-		ServiceTier:     openai.ChatCompletionNewParamsServiceTier(c.opts.ServiceTier),
+		ServiceTier:     openai.ChatCompletionNewParamsServiceTier(cmp.Or(r.Tier, c.opts.ServiceTier)),
 		ReasoningEffort: shared.ReasoningEffort(c.opts.Reasoning),
 	}
 	// OpenAI's newer models refuse the old name, most other servers know no other.

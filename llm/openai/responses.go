@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 func (c *Client) responseParams(r *chat.Request) (responses.ResponseNewParams, error) {
 	p := responses.ResponseNewParams{
 		Model: c.opts.Model, Store: openai.Bool(false), MaxOutputTokens: openai.Int(r.MaxOutput),
-		ServiceTier: responses.ResponseNewParamsServiceTier(c.opts.ServiceTier),
+		ServiceTier: responses.ResponseNewParamsServiceTier(cmp.Or(r.Tier, c.opts.ServiceTier)),
 		Reasoning:   shared.ReasoningParam{Effort: shared.ReasoningEffort(c.opts.Reasoning)},
 	}
 	if r.System != "" {
