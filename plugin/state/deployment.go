@@ -275,6 +275,9 @@ func (d *Deployment) FactsPaths() []string { return d.layers("facts.yaml") }
 // TeamsPaths returns the teams.csv files in the same way.
 func (d *Deployment) TeamsPaths() []string { return d.layers("teams.csv") }
 
+// PricePaths returns the prices.yaml files in the same way: each is laid over those before it, model by model.
+func (d *Deployment) PricePaths() []string { return d.layers("prices.yaml") }
+
 // PromptDirs returns the folders of prompts: the app's default first, then those that lay files over it.
 func (d *Deployment) PromptDirs() []string {
 	dirs := []string{d.Default("prompts")}
@@ -356,9 +359,18 @@ func isDir(path string) bool {
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // ConfigPaths returns the files that are read once at the start, where they exist or not: those of
-// [Deployment.SettingsPaths], the mode and the calibration.
+// [Deployment.SettingsPaths], the mode, the calibration and the prices.
 func (d *Deployment) ConfigPaths() []string {
-	return append(d.SettingsPaths(), d.Path("mode.json"), d.Path("calibration.json"))
+	paths := append(d.SettingsPaths(), d.Path("mode.json"), d.Path("calibration.json"))
+	return append(paths, d.overlaid("prices.yaml")...)
+}
+
+// overlaid returns where a file of the app's default folder and what is laid over it are, where they exist or not.
+func (d *Deployment) overlaid(name string) (paths []string) {
+	for _, dir := range append([]string{filepath.Join(d.App, "default"), filepath.Join(d.App, "local")}, d.Content...) {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths
 }
 
 // SettingsPaths returns winnow.conf, the field table and the facts, each with its overlays, where they
@@ -366,9 +378,7 @@ func (d *Deployment) ConfigPaths() []string {
 func (d *Deployment) SettingsPaths() []string {
 	paths := []string{filepath.Join(d.App, "default", "winnow.conf"), filepath.Join(d.App, "local", "winnow.conf")}
 	for _, name := range []string{"fields.csv", "facts.yaml"} {
-		for _, dir := range append([]string{filepath.Join(d.App, "default"), filepath.Join(d.App, "local")}, d.Content...) {
-			paths = append(paths, filepath.Join(dir, name))
-		}
+		paths = append(paths, d.overlaid(name)...)
 	}
 	return paths
 }

@@ -116,7 +116,7 @@ func ruleFiles(f *InForce) []named {
 // configFiles are those that are read once at the start, and the prompts.
 func configFiles(d *state.Deployment) []named {
 	var out []named
-	for i, path := range append(d.ConfigPaths(), d.Default("attack.csv"), d.Default("prices.yaml")) {
+	for i, path := range append(d.ConfigPaths(), d.Default("attack.csv")) {
 		out = append(out, named{fmt.Sprintf("config/%02d/%s", i, filepath.Base(path)), path})
 	}
 	return append(out, below("prompts", d.PromptDirs())...)

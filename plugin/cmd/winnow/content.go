@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow/allowlist"
+	"github.com/winnow-soc/winnow/llm/prices"
 )
 
 const contentBuildHelp = `Make the content app of a folder with rules/, lists/ and prompts/, such as a git checkout: a folder to
@@ -68,7 +69,7 @@ type manifest struct {
 // contentFolders and contentFiles are what content is.
 var (
 	contentFolders = []string{"rules", "lists", "feeds", "prompts"}
-	contentFiles   = []string{"escalate.yaml", "facts.yaml", "fields.csv"}
+	contentFiles   = []string{"escalate.yaml", "facts.yaml", "fields.csv", "prices.yaml"}
 )
 
 // appFiles are what makes an app of content.
@@ -108,6 +109,11 @@ func (g *globals) contentBuild(ctx context.Context, dir, out, alerts string) err
 	files, err := readContent(dir)
 	if err != nil {
 		return usage(err)
+	}
+	if list, ok := files["prices.yaml"]; ok {
+		if _, err := prices.Read(filepath.Join(dir, "prices.yaml"), bytes.NewReader(list)); err != nil {
+			return usage(err)
+		}
 	}
 	for name, text := range appFiles {
 		files[name] = []byte(text)

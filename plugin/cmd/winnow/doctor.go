@@ -184,7 +184,7 @@ func (x *diagnosis) tables() {
 	} else if len(models.providers) > 0 {
 		x.modelKeys(models)
 	}
-	table, err := readPrices(x.d.Default("prices.yaml"))
+	table, err := openPrices(x.d)
 	if err != nil {
 		x.wrong("prices", "", err)
 		return

@@ -102,7 +102,7 @@ func (m *models) shared() (err error) {
 	if m.prompts != nil {
 		return nil
 	}
-	if m.table, err = readPrices(m.d.Default("prices.yaml")); err != nil {
+	if m.table, err = openPrices(m.d); err != nil {
 		return err
 	}
 	keys, err := m.d.Keys()
@@ -145,16 +145,12 @@ func (m *models) caller(name string) (*chat.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	price := func(model string, at time.Time) (prices.Price, bool) {
-		if p, ok := m.table.Price(string(s.Provider)+":"+model, at); ok {
-			return p, true
-		}
-		return m.table.Price(model, at)
-	}
+	price := func(model string, at time.Time) (prices.Price, bool) { return modelPrice(m.table, s, model, at) }
 	c, err := chat.NewCaller(chat.CallerOptions{
 		Name: name, Model: s.Model, Provider: provider, Price: price, Budget: m.budget, Attempts: s.Attempts, Timeout: s.Timeout, Now: m.g.now,
-		Limit: chat.Limit{Concurrency: s.Concurrency, RequestsPerMinute: s.RequestsPerMinute, TokensPerMinute: s.TokensPerMinute},
-		Batch: batcher,
+		ServiceTier: s.ServiceTier,
+		Limit:       chat.Limit{Concurrency: s.Concurrency, RequestsPerMinute: s.RequestsPerMinute, TokensPerMinute: s.TokensPerMinute},
+		Batch:       batcher,
 	})
 	if err == nil {
 		m.callers[name] = c

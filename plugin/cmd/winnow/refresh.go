@@ -47,8 +47,11 @@ func (r *refresher) turn() error {
 	}
 	if changed := signature(r.parts.ConfigPaths()); changed != r.configured {
 		r.configured = changed
-		if _, err := r.open(); err == nil {
-			return triage.ErrChanged
+		d, err := r.open()
+		if err == nil {
+			if _, err = openPrices(d); err == nil {
+				return triage.ErrChanged
+			}
 		}
 		if r.metrics != nil {
 			r.metrics.ReloadFailed("configuration")

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
-	"github.com/winnow-soc/winnow/llm/prices"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/report"
@@ -48,20 +47,11 @@ left.`,
 }
 
 func (g *globals) cost(_ context.Context, d *state.Deployment, t *ledger.Tx) (report.Cost, error) {
-	table, err := readPrices(d.Default("prices.yaml"))
+	table, err := openPrices(d)
 	if err != nil {
 		return report.Cost{}, usage(err)
 	}
 	return report.NewCost(t, d.Settings, table, g.now())
-}
-
-func readPrices(path string) (*prices.Table, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read prices: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	return prices.Read(path, f)
 }
 
 func (g *globals) printCost(c *report.Cost) error {

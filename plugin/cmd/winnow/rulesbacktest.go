@@ -177,7 +177,7 @@ func isFolder(path string) bool {
 
 // unitPrice estimates what one alert with this much text costs; nil when the model has no price.
 func (g *globals) unitPrice(d *state.Deployment) func(bytes int64) winnow.NanoUSD {
-	table, err := readPrices(d.Default("prices.yaml"))
+	table, err := openPrices(d)
 	if err == nil {
 		return priceOf(d, table, g.now())
 	}
