@@ -61,6 +61,9 @@ func NewHECSink(name string, opts HECOptions) (*HECSink, error) {
 // Name returns the name of the sink's stanza.
 func (s *HECSink) Name() string { return s.name }
 
+// AtOnce is 1: batches go one after the other.
+func (s *HECSink) AtOnce() int { return 1 }
+
 // Deliver sends one event; see [HECSink.DeliverAll].
 func (s *HECSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 	return one(ctx, s.DeliverAll, d)

@@ -42,6 +42,9 @@ func NewReceiversSink(name string, opts ReceiversOptions) *ReceiversSink {
 // Name returns the name of the sink's stanza.
 func (s *ReceiversSink) Name() string { return s.name }
 
+// AtOnce is 1: batches go one after the other.
+func (s *ReceiversSink) AtOnce() int { return 1 }
+
 // Deliver sends one event; see [ReceiversSink.DeliverAll].
 func (s *ReceiversSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 	return one(ctx, s.DeliverAll, d)

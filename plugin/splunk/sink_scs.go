@@ -72,6 +72,9 @@ func NewSCSSink(name string, opts SCSOptions) (*SCSSink, error) {
 // Name returns the name of the sink's stanza.
 func (s *SCSSink) Name() string { return s.name }
 
+// AtOnce is 1: batches go one after the other.
+func (s *SCSSink) AtOnce() int { return 1 }
+
 // Deliver sends one event; see [SCSSink.DeliverAll].
 func (s *SCSSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 	return one(ctx, s.DeliverAll, d)

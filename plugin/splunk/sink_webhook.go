@@ -39,6 +39,9 @@ func NewWebhookSink(name string, opts ServerOptions) (*WebhookSink, error) {
 // Name returns the name of the sink's stanza.
 func (s *WebhookSink) Name() string { return s.name }
 
+// AtOnce is 1: batches go one after the other.
+func (s *WebhookSink) AtOnce() int { return 1 }
+
 // Deliver posts one event. It is safe for concurrent use.
 func (s *WebhookSink) Deliver(ctx context.Context, d ledger.Delivery) error {
 	return one(ctx, s.DeliverAll, d)

@@ -18,17 +18,14 @@ type BatchSink interface {
 	DeliverAll(ctx context.Context, all []ledger.Delivery) []error
 }
 
-// ParallelSink is a sink that takes deliveries of different alerts at the same time: a server far away answers
-// each of them late.
-type ParallelSink interface {
-	Sink
-	AtOnce() int // how many at most
-}
-
-// deliver hands what is due in the outbox to the sinks, each for a while: however much waits for one of them,
-// a slow splunkd say, nothing else waits for it.
+// deliver hands what is due in the outbox to the sinks, each for a while, and to servers beside the turn: however
+// much waits for one of them, a slow splunkd say, nothing else waits for it.
 func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 	w.lookedOut = w.Engine.Now()
+	w.gateOff.Store(w.Engine.Gate.Blind == winnow.ReasonGateOff)
+	if n, err = w.keepSent(ctx); err != nil {
+		return n, err
+	}
 	var sinks []string
 	err = w.Engine.Ledger.View(ctx, func(t *ledger.Tx) (err error) {
 		sinks, err = t.DueSinks(w.lookedOut)
@@ -36,7 +33,9 @@ func (w *Worker) deliver(ctx context.Context) (n int, err error) {
 	})
 	for _, name := range sinks {
 		var more int
-		if err == nil {
+		if s, ok := w.sink(name).(ServerSink); ok && err == nil {
+			err = w.send(ctx, s)
+		} else if err == nil {
 			more, err = w.deliverTo(ctx, name)
 		}
 		n += more
@@ -64,7 +63,11 @@ func (w *Worker) deliverTo(ctx context.Context, sink string) (n int, err error) 
 
 // bring hands deliveries to their sinks and keeps what came of each. It returns how many there was time for.
 func (w *Worker) bring(ctx context.Context, due []ledger.Pending) (n int, err error) {
-	failures := w.handOut(ctx, due)
+	return w.keepDelivered(ctx, due, w.handOut(ctx, due))
+}
+
+// keepDelivered keeps what came of deliveries, and returns of how many something did.
+func (w *Worker) keepDelivered(ctx context.Context, due []ledger.Pending, failures []error) (n int, err error) {
 	err = w.Engine.Update(ctx, func(t *ledger.Tx) error {
 		n = 0
 		for i := range due {
@@ -93,69 +96,53 @@ var errNoTime = errors.New("no time in this turn")
 
 // handOut delivers what is due: one by one, and in one go what is for a sink that takes it so.
 func (w *Worker) handOut(ctx context.Context, due []ledger.Pending) []error {
+	begun := w.Engine.Now()
 	failures := make([]error, len(due))
-	batches, singles := map[string][]int{}, map[string][]int{}
+	batches := map[string][]int{}
 	for i := range due {
 		if _, ok := w.sink(due[i].Sink).(BatchSink); ok {
 			batches[due[i].Sink] = append(batches[due[i].Sink], i)
-		} else {
-			singles[due[i].Sink] = append(singles[due[i].Sink], i)
+			continue
 		}
-	}
-	for name, places := range singles {
-		w.handOutSingly(ctx, name, due, places, failures)
+		if w.Engine.Now().Sub(begun) >= deliverFor {
+			failures[i] = errNoTime
+			continue
+		}
+		failures[i] = guarded(func() error { return w.deliverOne(ctx, due[i].Delivery) })
+		w.beat()
 	}
 	for name, places := range batches {
-		all := make([]ledger.Delivery, len(places))
+		all := make([]ledger.Pending, len(places))
 		for i, place := range places {
-			all[i] = due[place].Delivery
+			all[i] = due[place]
 		}
-		var came []error
-		broken := guarded(func() error {
-			crash.Point("sink.before-deliver")
-			defer crash.Point("sink.acknowledged")
-			came = w.sink(name).(BatchSink).DeliverAll(ctx, all) //nolint:forcetypeassert // it was one above
-			return nil
-		})
-		for i, place := range places {
-			if failures[place] = broken; broken == nil {
-				failures[place] = came[i]
-			}
+		for i, failure := range w.deliverAll(ctx, name, all) {
+			failures[places[i]] = failure
 		}
 		w.beat()
 	}
 	return failures
 }
 
-// handOutSingly delivers one by one to a sink, so many at a time as it takes, until there is no more time.
-func (w *Worker) handOutSingly(ctx context.Context, sink string, due []ledger.Pending, places []int, failures []error) {
-	atOnce := 1
-	if p, ok := w.sink(sink).(ParallelSink); ok {
-		atOnce = max(p.AtOnce(), 1)
+// deliverAll delivers what is for one sink in one go. The sink is a BatchSink.
+func (w *Worker) deliverAll(ctx context.Context, name string, due []ledger.Pending) []error {
+	all, failures := make([]ledger.Delivery, len(due)), make([]error, len(due))
+	for i := range due {
+		all[i] = due[i].Delivery
 	}
-	begun, running, done := w.Engine.Now(), 0, make(chan struct{}, atOnce)
-	land := func() {
-		<-done
-		running--
-		w.beat()
-	}
-	for _, i := range places {
-		if running == atOnce {
-			land()
+	var came []error
+	broken := guarded(func() error {
+		crash.Point("sink.before-deliver")
+		defer crash.Point("sink.acknowledged")
+		came = w.sink(name).(BatchSink).DeliverAll(ctx, all) //nolint:forcetypeassert // see above
+		return nil
+	})
+	for i := range failures {
+		if failures[i] = broken; broken == nil {
+			failures[i] = came[i]
 		}
-		if w.Engine.Now().Sub(begun) >= deliverFor {
-			failures[i] = errNoTime
-			continue
-		}
-		running++
-		go func() {
-			failures[i] = guarded(func() error { return w.deliverOne(ctx, due[i].Delivery) })
-			done <- struct{}{}
-		}()
 	}
-	for running > 0 {
-		land()
-	}
+	return failures
 }
 
 func (w *Worker) sink(name string) Sink {
@@ -187,7 +174,7 @@ func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
 // heldOrPast looks again at an update that closes a notable, just before it is delivered: while the
 // gate is off it waits, and when something else has become of the alert it is past.
 func (w *Worker) heldOrPast(ctx context.Context, d *ledger.Delivery) (past bool, err error) {
-	if w.Engine.Gate.Blind == winnow.ReasonGateOff {
+	if w.gateOff.Load() {
 		return true, ErrHeld
 	}
 	if !w.Engine.audits() {

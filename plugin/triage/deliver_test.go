@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
@@ -234,8 +235,8 @@ func (s *parallelSink) Deliver(_ context.Context, d ledger.Delivery) error {
 	return nil
 }
 
-// TestASinkThatTakesSeveralAtOnceGetsThem: of different alerts, and never two of one.
-func TestASinkThatTakesSeveralAtOnceGetsThem(t *testing.T) {
+// TestAServerThatTakesSeveralAtOnceGetsThem: of different alerts, and never two of one.
+func TestAServerThatTakesSeveralAtOnceGetsThem(t *testing.T) {
 	r := newPaidRig(t)
 	rec := r.triage(r.alert("done"))
 	update := &parallelSink{sink: &sink{name: "update"}, meet: make(chan struct{}), busy: map[string]bool{}, atOnce: 4}
@@ -300,4 +301,52 @@ func TestASlowSinkHoldsUpNoOther(t *testing.T) {
 	if len(slow.took) != each {
 		t.Errorf("the slow sink has taken %d of %d", len(slow.took), each)
 	}
+}
+
+// hangingSink is a server that never answers.
+type hangingSink struct{ *sink }
+
+func (hangingSink) AtOnce() int { return 2 }
+
+func (hangingSink) Deliver(ctx context.Context, _ ledger.Delivery) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// TestAServerThatHangsHoldsUpNothing: turns go on, and what it has not taken when the worker ends is neither lost
+// nor counted as a try.
+func TestAServerThatHangsHoldsUpNothing(t *testing.T) {
+	r := newPaidRig(t, "worker.drain=1s")
+	events := &sink{name: "events"}
+	w := r.worker(events, hangingSink{&sink{name: "update"}})
+	r.ok(w.takeOver(t.Context()))
+	const alerts = 3
+	for i := range alerts {
+		a := r.alert(fmt.Sprint("host", i))
+		r.update(func(tx *ledger.Tx) error {
+			_, err := r.engine.Admit(tx, Row{Alert: a, Proposal: winnow.Proposal{Kind: winnow.ProposePass, Reason: winnow.ReasonNoRule}})
+			return err
+		})
+	}
+	for len(events.took) < alerts {
+		_, err := w.Turn(t.Context())
+		r.ok(err)
+		w.rest(t.Context(), false)
+	}
+	if w.out.empty() {
+		t.Error("nothing is on its way to the server")
+	}
+	w.end(t.Context(), 0)
+	r.view(func(tx *ledger.Tx) error {
+		due, err := tx.Due(r.at, 100, "update")
+		if len(due) != alerts {
+			t.Errorf("%d of %d deliveries are due", len(due), alerts)
+		}
+		for _, p := range due {
+			if p.Attempts > 0 {
+				t.Errorf("%s was tried %d times", p.Key, p.Attempts)
+			}
+		}
+		return err
+	})
 }

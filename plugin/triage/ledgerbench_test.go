@@ -244,7 +244,7 @@ func benchReport(t *testing.T) []benchLine {
 	r.ok(err)
 	lines := []benchLine{
 		r.benchRead(path, "report cost", func(t *ledger.Tx) error {
-			c, err := report.NewCost(t, r.state.Settings, nil, r.at)
+			c, err := report.NewCost(t, ledger.Span{}, r.state.Settings, nil, r.at)
 			if c.Alerts != yearAlerts {
 				r.t.Errorf("%d alerts, want %d", c.Alerts, yearAlerts)
 			}

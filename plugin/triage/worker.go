@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -50,17 +51,19 @@ type Worker struct {
 	nextReconcile time.Time
 
 	air       *flights
-	since     time.Time // when this worker took over
-	looked    time.Time // when keepTime last looked at the clock
-	stuck     bool      // alerts cannot be taken to their outcomes: there is no heartbeat
-	awaited   time.Time // when the last delivery that was sent is asked about
-	lookedOut time.Time // when the outbox was last looked at
-	rechecked time.Time // when the audit chain was last looked at, while it is broken
-	retained  time.Time // when old things were last removed
-	judged    time.Time // when it was last judged whether the clock may be right
-	pruning   bool      // and there is more to remove
-	published time.Time // when Publish was last called
-	dirty     bool      // there is something to publish
+	out       *outgoing
+	gateOff   atomic.Bool // when deliveries were last looked at
+	since     time.Time   // when this worker took over
+	looked    time.Time   // when keepTime last looked at the clock
+	stuck     bool        // alerts cannot be taken to their outcomes: there is no heartbeat
+	awaited   time.Time   // when the last delivery that was sent is asked about
+	lookedOut time.Time   // when the outbox was last looked at
+	rechecked time.Time   // when the audit chain was last looked at, while it is broken
+	retained  time.Time   // when old things were last removed
+	judged    time.Time   // when it was last judged whether the clock may be right
+	pruning   bool        // and there is more to remove
+	published time.Time   // when Publish was last called
+	dirty     bool        // there is something to publish
 
 	// ticked is for tests: how much time really passed since the last turn.
 	ticked func() time.Duration
@@ -121,11 +124,11 @@ func (w *Worker) Once(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case busy:
-		case err == nil && (!w.air.empty() || w.awaits() || w.reconciling != nil):
+		case err == nil && (!w.air.empty() || !w.out.empty() || w.awaits() || w.reconciling != nil):
 			w.rest(ctx, false)
 		default:
 			w.endReconcile()
-			return errors.Join(err, w.land(ctx, w.landing()), w.sign(ctx), w.Publish(ctx))
+			return errors.Join(err, w.land(ctx, w.landing()), w.endSending(ctx), w.sign(ctx), w.Publish(ctx))
 		}
 	}
 	w.end(ctx, w.landing())
@@ -138,42 +141,54 @@ func (w *Worker) end(ctx context.Context, wait time.Duration) {
 	if err := w.land(ctx, wait); err != nil {
 		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
 	}
+	if err := w.endSending(ctx); err != nil {
+		w.Log.Error("what was delivered last may be delivered again", "err", err)
+	}
 	if err := w.Engine.Checkpoint(context.WithoutCancel(ctx), true); err != nil {
 		w.Log.Error("the end of the audit chain is not signed", "err", err)
 	}
 }
 
-// gather is how long an answer waits for others, so that they are kept in one transaction: a model takes
+// gatherFor is how long an answer waits for others, so that they are kept in one transaction: a model takes
 // far longer.
-const gather = 50 * time.Millisecond
+const gatherFor = 50 * time.Millisecond
 
 // rest waits for something to do.
 func (w *Worker) rest(ctx context.Context, failed bool) {
 	poll := time.NewTimer(w.Engine.Settings.Worker.Poll)
 	defer poll.Stop()
-	landed := w.air.landed
+	landed, back := w.air.landed, w.out.back
 	if failed {
-		landed = nil // what cannot be kept now cannot be kept at once
+		landed, back = nil, nil // what cannot be kept now cannot be kept at once
 	}
 	select {
 	case <-ctx.Done():
 	case <-poll.C:
+	case one := <-back:
+		w.out.ended = append(w.out.ended, one)
+		w.gather(ctx, len(w.out.keys) > len(one.due))
 	case one := <-landed:
 		w.air.down = append(w.air.down, one)
 		w.air.touchDown()
-		if w.air.aloft() > 0 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(gather):
-			}
-		}
+		w.gather(ctx, w.air.aloft() > 0)
+	}
+}
+
+// gather gives others that are on their way a little time to come too.
+func (w *Worker) gather(ctx context.Context, more bool) {
+	if !more {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(gatherFor):
 	}
 }
 
 // takeOver makes work due that a worker before this one had begun and not finished.
 func (w *Worker) takeOver(ctx context.Context) error {
 	e, now := w.Engine, w.Engine.Now()
-	w.air, w.since = newFlights(), now
+	w.air, w.out, w.since = newFlights(), newOutgoing(), now
 	return e.Update(ctx, func(t *ledger.Tx) error {
 		err := errors.Join(queue.Release(ctx, t.Conn()), queue.Bound(ctx, t.Conn(), now, max(e.Settings.Queue.WaitMax, e.Settings.Queue.RetryMax)))
 		if err != nil {
@@ -223,7 +238,7 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	}
 	recalled, recallErr := w.continueRecall(ctx)
 	reconciled, reconcileErr := w.reconcile(ctx, importErr == nil)
-	triaged, triageErr := w.triageFor(ctx)
+	triaged, triageErr := w.triageQueue(ctx)
 	shown, showErr := w.showLate(ctx)
 	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
 	delivered, deliverErr := w.deliver(ctx)
@@ -244,17 +259,6 @@ func (w *Worker) continueRecall(ctx context.Context) (int, error) {
 		w.Log.Info("recalled", "target", r.Target, "requeued", r.Requeued, "past_retention", r.Gone)
 	}
 	return looked, err
-}
-
-// triageFor takes alerts to their outcomes for as long as a sink may take for its deliveries, so that alerts go
-// on while a sink is slow.
-func (w *Worker) triageFor(ctx context.Context) (n int, err error) {
-	for began := w.Engine.Now(); ; {
-		more, err := w.triageQueue(ctx)
-		if n += more; err != nil || more < triageBatch || w.Engine.Now().Sub(began).Abs() >= deliverFor {
-			return n, err
-		}
-	}
 }
 
 // triageQueue keeps what came of the alerts that were asked about, and takes the next ones from the
