@@ -357,3 +357,10 @@ func (t *Tx) abandon() error {
 	}
 	return t.exec("UPDATE calls SET state = 'unsettled', reason = 'worker_died' WHERE state = 'reserved'")
 }
+
+// FirstSpent returns the first day of UTC on which anything was booked, the zero time when nothing ever was.
+func (t *Tx) FirstSpent() (time.Time, error) {
+	var day int64
+	_, err := t.get("SELECT coalesce(min(day), 0) FROM spent", nil, &day)
+	return timeOf(day), err
+}

@@ -127,6 +127,32 @@ func (t *Tx) DayTallies(s Span, f func(DayTally)) error {
 		})
 }
 
+// CacheHit is how often a cached verdict closed an alert.
+type CacheHit struct {
+	ID         string // of the alert that the verdict was made for
+	SearchName string
+	Alerts     int
+	Bytes      int64
+}
+
+// CacheHits returns the cached verdicts that closed most alerts of the span, at most limit. It reads every alert
+// that one closed.
+func (t *Tx) CacheHits(s Span, limit int) (out []CacheHit, err error) {
+	from, to := s.days()
+	if s == (Span{}) {
+		to = maxTime
+	}
+	err = t.each(`SELECT derived, search_name, count(*), sum(bytes) FROM alerts WHERE derived <> '' AND state = 'closed' AND source = 'cache'
+ AND received >= ? AND received < ? GROUP BY derived, search_name ORDER BY 3 DESC, 1 LIMIT ?`, []any{from, to, limit},
+		func(scan func(...any) error) error {
+			var h CacheHit
+			err := scan(&h.ID, &h.SearchName, &h.Alerts, &h.Bytes)
+			out = append(out, h)
+			return err
+		})
+	return out, err
+}
+
 // FirstWith returns the newest alert with a state and a source of its verdict, "" when there is none.
 func (t *Tx) FirstWith(state winnow.State, source winnow.Source) (id string, err error) {
 	_, err = t.get("SELECT id FROM alerts WHERE state = ? AND source = ? ORDER BY id DESC LIMIT 1", []any{state, source}, &id)

@@ -42,6 +42,9 @@ type Cost struct {
 	// each alert, so sums may differ by a millionth of a dollar for each.
 	Calls []CallLine `json:"calls"`
 
+	// Forecast is for the end of the month in which the report was made; nil where too little is known.
+	Forecast *Forecast `json:"forecast,omitempty"`
+
 	// Recalls are the budget lines of what people had triaged again: part of Paid.
 	Recalls []RecallLine `json:"recalls,omitempty"`
 }
@@ -70,14 +73,15 @@ type CallLine struct {
 // bytesPerToken is the usual measure for English text and JSON; providers publish about four.
 const bytesPerToken = 4
 
-// NewCost reads the funnel and prices it. The estimate for one alert is its own text and the
+// NewCost reads the funnel of the alerts that were received in a span and prices it; calls count by when they were
+// booked. The estimate for one alert is its own text and the
 // fixed prompt and answer of each stage ([stage:NAME] input_tokens, output_tokens) at the price
 // that [pipeline] model has at the given time. Without a table there is only the funnel.
-func NewCost(t *ledger.Tx, s *conf.Settings, table *prices.Table, at time.Time) (Cost, error) {
+func NewCost(t *ledger.Tx, span ledger.Span, s *conf.Settings, table *prices.Table, at time.Time) (Cost, error) {
 	c := Cost{Model: s.Pipeline.Model}
 	f := funnel{}
 	var bytes int64
-	err := t.Tallies(ledger.Span{}, func(y *ledger.Tally) {
+	err := t.Tallies(span, func(y *ledger.Tally) {
 		f.add(y)
 		c.Alerts += y.Alerts
 		c.Paid += y.MicroUSD
@@ -90,11 +94,16 @@ func NewCost(t *ledger.Tx, s *conf.Settings, table *prices.Table, at time.Time) 
 		return c, fmt.Errorf("report cost: %w", err)
 	}
 	c.Funnel, c.Would = f.steps(c.Alerts)
-	if err := errors.Join(c.recalls(t), c.calls(t)); err != nil {
+	if err := errors.Join(c.recalls(t), c.calls(t, span)); err != nil {
 		return c, err
 	}
 	if table == nil {
 		return c, nil
+	}
+	if forecast, ok, err := NewForecast(t, at); err != nil {
+		return c, err
+	} else if ok {
+		c.Forecast = &forecast
 	}
 	unit, ok := PerAlert(s, table, at, bytes/max(int64(c.Alerts), 1))
 	if c.Priced = ok; !ok || c.Alerts == 0 {
@@ -117,6 +126,20 @@ func PerAlert(s *conf.Settings, table *prices.Table, at time.Time, bytes int64) 
 	return unitCost(price, s.Stages, bytes/bytesPerToken), true
 }
 
+// StagePrices estimates, as [NewCost] does, what each stage costs for one alert with this many bytes of text; nil
+// when the model has no price.
+func StagePrices(s *conf.Settings, table *prices.Table, at time.Time, bytes int64) map[string]winnow.NanoUSD {
+	price, ok := table.Price(s.Pipeline.Model, at)
+	if !ok {
+		return nil
+	}
+	out := map[string]winnow.NanoUSD{}
+	for name, st := range s.Stages {
+		out[name] = unitCost(price, map[string]conf.Stage{name: st}, bytes/bytesPerToken)
+	}
+	return out
+}
+
 func (c *Cost) recalls(t *ledger.Tx) error {
 	costs, err := t.RecallCosts()
 	if err != nil {
@@ -129,13 +152,13 @@ func (c *Cost) recalls(t *ledger.Tx) error {
 }
 
 // calls adds up what was booked by model and stage, the dearest first.
-func (c *Cost) calls(t *ledger.Tx) error {
+func (c *Cost) calls(t *ledger.Tx, span ledger.Span) error {
 	type line struct {
 		CallLine
 		paid, uncertain winnow.NanoUSD
 	}
 	lines := map[[2]string]*line{}
-	err := t.Spendings(ledger.Span{}, func(s *ledger.Spending) {
+	err := t.Spendings(span, func(s *ledger.Spending) {
 		key := [2]string{s.Model, stageName(s)}
 		l := lines[key]
 		if l == nil {

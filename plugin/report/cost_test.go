@@ -95,7 +95,7 @@ func newCost(t *testing.T, l *ledger.Ledger, model string, table *prices.Table) 
 	s := &conf.Settings{Stages: map[string]conf.Stage{"enrich": {InputTokens: 1000, OutputTokens: 100}, "classify": {InputTokens: 2000, OutputTokens: 300}}}
 	s.Pipeline.Model = model
 	err := l.View(t.Context(), func(tx *ledger.Tx) (err error) {
-		c, err = NewCost(tx, s, table, noon)
+		c, err = NewCost(tx, ledger.Span{}, s, table, noon)
 		return err
 	})
 	if err != nil {

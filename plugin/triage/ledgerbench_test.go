@@ -250,6 +250,28 @@ func benchReport(t *testing.T) []benchLine {
 			}
 			return err
 		}),
+		r.benchRead(path, "report savings", func(t *ledger.Tx) error {
+			units, err := report.SearchUnits(t, ledger.Span{}, nil)
+			if err == nil {
+				_, err = report.NewSavings(t, ledger.Span{}, units)
+			}
+			return err
+		}),
+		r.benchRead(path, "report bill", func(t *ledger.Tx) error {
+			b, err := report.NewBill(t, ledger.Span{}, report.BillOptions{Minutes: 10, Hourly: 60e9})
+			if len(b.Detections) != 200 {
+				r.t.Errorf("%d detections", len(b.Detections))
+			}
+			return err
+		}),
+		r.benchRead(path, "report cost --by search", func(t *ledger.Tx) error {
+			_, err := report.NewSplit(t, ledger.Span{}, report.BySearch)
+			return err
+		}),
+		r.benchRead(path, "report cost --by day", func(t *ledger.Tx) error {
+			_, err := report.NewSplit(t, ledger.Span{}, report.ByDay)
+			return err
+		}),
 		r.benchRead(path, "report votes", func(t *ledger.Tx) error {
 			v, err := report.NewVotes(t, func(a *winnow.Alert, votes []winnow.Vote) string {
 				return string(llm.Decide(a, r.state.Fields, map[string]float64{"network": 1, "identity": 1, "threat_intel": 1}, votes))

@@ -73,7 +73,7 @@ func searches(day []demo.Dispatch) int {
 func (g *globals) showDemo(ctx context.Context, s *stage) error {
 	g.app, g.state, g.content, g.set = s.app(), s.state(), "", nil
 	return g.readLedger(ctx, func(d *state.Deployment, t *ledger.Tx) error {
-		c, err := g.cost(ctx, d, t)
+		c, err := g.cost(d, t, ledger.Span{})
 		if err != nil {
 			return err
 		}

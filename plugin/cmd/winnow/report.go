@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -18,40 +17,65 @@ import (
 )
 
 func reportCommand(g *globals) *cobra.Command {
-	return group("report", "where alerts ended, what that cost, and what rules and agents missed", `  winnow report cost
-  winnow report rules
-  winnow report votes`,
+	return group("report", "what triage costs and saves, which detection to mend, what rules and agents missed", `  winnow report cost
+  winnow report savings
+  winnow report bill`,
+		reportCostCommand(g), reportSavingsCommand(g), reportBillCommand(g), reportTableCommand(g),
 		reportRulesCommand(g), reportVotesCommand(g), reportPilotCommand(g),
-		withCSV(&cobra.Command{
-			Use: "cost", Short: "the funnel and the bill", Args: cobra.NoArgs,
-			Long: `Count where alerts ended, from the cheapest gate on, and price it: what was paid for model calls, and
+	)
+}
+
+const reportCostHelp = `Count where alerts ended, from the cheapest gate on, and price it: what was paid for model calls, and
 what it would cost to send every alert through all stages of the model that [pipeline] model names, at
 the prices of default/prices.yaml. That estimate is an alert's own text (four bytes a token) and the
 [stage:NAME] input_tokens and output_tokens of each stage. What was paid is told by model and stage;
 calls of which nobody knows what they cost are in it at their worst case, and told apart. CSV is the
 funnel alone: a line for where alerts are, and one for where winnow would have brought those that it
-left.`,
-			Example: `  winnow report cost
+left.
+
+The forecast draws the days that are left of this month from the eight weeks before; nine of ten months
+end between its bounds if days go on as they were.
+
+With --by, split what was booked: by search, team or severity of the alerts, by stage, agent, model or
+tier of service of the calls, by day, or by rule, which is what its canaries cost. The lines add up to
+all that was booked, except by rule.`
+
+func reportCostCommand(g *globals) *cobra.Command {
+	var span spanFlags
+	var by string
+	cmd := withCSV(&cobra.Command{
+		Use: "cost", Short: "the funnel and the bill", Args: cobra.NoArgs, Long: reportCostHelp,
+		Example: `  winnow report cost
+  winnow report cost --by search --days 30
   winnow report cost --set pipeline.model=gpt-5.4 --format json`,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				return g.readLedger(cmd.Context(), func(d *state.Deployment, t *ledger.Tx) error {
-					c, err := g.cost(cmd.Context(), d, t)
-					if err != nil {
-						return err
-					}
-					return g.printCost(&c)
-				})
-			},
-		}),
-	)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := span.span(g.now())
+			if err != nil {
+				return err
+			}
+			if by != "" {
+				return g.reportSplit(cmd.Context(), s, by)
+			}
+			return g.readLedger(cmd.Context(), func(d *state.Deployment, t *ledger.Tx) error {
+				c, err := g.cost(d, t, s)
+				if err != nil {
+					return err
+				}
+				return g.printCost(&c)
+			})
+		},
+	})
+	span.add(cmd)
+	cmd.Flags().StringVar(&by, "by", "", "split by `WHAT`: search, rule, stage, agent, model, tier, team, severity, day")
+	return cmd
 }
 
-func (g *globals) cost(_ context.Context, d *state.Deployment, t *ledger.Tx) (report.Cost, error) {
+func (g *globals) cost(d *state.Deployment, t *ledger.Tx, span ledger.Span) (report.Cost, error) {
 	table, err := openPrices(d)
 	if err != nil {
 		return report.Cost{}, usage(err)
 	}
-	return report.NewCost(t, d.Settings, table, g.now())
+	return report.NewCost(t, span, d.Settings, table, g.now())
 }
 
 func (g *globals) printCost(c *report.Cost) error {
@@ -84,7 +108,7 @@ func (g *globals) printCost(c *report.Cost) error {
 
 // funnel prints where the alerts ended, for the end of a triage run.
 func (g *globals) funnel(t *ledger.Tx, _ *conf.Settings, w io.Writer) error {
-	c, err := report.NewCost(t, &conf.Settings{}, nil, g.now())
+	c, err := report.NewCost(t, ledger.Span{}, &conf.Settings{}, nil, g.now())
 	if err != nil {
 		return err
 	}
@@ -135,6 +159,10 @@ func printBill(w io.Writer, c *report.Cost) {
 		{"paid for calls that were made", c.Paid, "booked"},
 	} {
 		fmt.Fprintf(w, "  %-42s %10s  %s\n", row.name, usd(row.amount), dim.Render(row.note))
+	}
+	if f := c.Forecast; f != nil && f.High > 0 {
+		fmt.Fprintf(w, "  %-42s %10s  %s\n", "forecast for "+f.Month, f.End.String(),
+			dim.Render(fmt.Sprintf("%s to %s, from %s", f.Low, f.High, things(f.Days, "day", "days"))))
 	}
 	if c.Without > 0 {
 		fmt.Fprintf(w, "  %s\n", green.Render(fmt.Sprintf("saved %s of %s, %.0f %%", usd(c.Saved), usd(c.Without), 100*float64(c.Saved)/float64(c.Without))))

@@ -22,8 +22,13 @@ func (s *script) call(_ bool, args []string) {
 	}
 	l, err := ledger.Open(s.Context(), filepath.Join("state", "ledger.db"))
 	s.check(err)
+	var entry ledger.Entry
+	s.check(l.View(s.Context(), func(t *ledger.Tx) (err error) {
+		entry, err = t.Alert(args[0])
+		return err
+	}))
 	n, err := l.Reserve(s.Context(), ledger.Charge{
-		AlertID: args[0], Task: task, Agent: agent, Model: args[1], Attempt: 1, Reserve: amounts[0],
+		AlertID: args[0], Search: entry.Alert.SearchName, Team: entry.Team, Severity: entry.Alert.Severity, Task: task, Agent: agent, Model: args[1], Attempt: 1, Reserve: amounts[0],
 		Fields: []string{"src", "user"}, Bytes: 2048, SHA256: "sha256:5e1f", At: scriptNow,
 	}, ledger.Limits{})
 	s.check(err)
