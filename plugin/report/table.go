@@ -13,7 +13,7 @@ type Volume struct {
 	AlertsADay int          `json:"alerts_a_day"`
 	Lines      []VolumeLine `json:"lines"`
 
-	// Flat, Everything and Winnow are dollars a month of 30.4 days (a twelfth of a year).
+	// Flat, Everything and Winnow are dollars a month of 30 days.
 	Flat       winnow.NanoUSD `json:"flat_month_nanousd"`
 	Everything winnow.NanoUSD `json:"everything_month_nanousd"`
 	Winnow     winnow.NanoUSD `json:"winnow_month_nanousd"`
@@ -36,7 +36,7 @@ type VolumeLine struct {
 // large for the verdict. It leaves out whoever writes the case, the panel, and every second try.
 var FlatPrices = map[string]winnow.NanoUSD{"enrich": 300_000, "correlate and classify": 6_000_000}
 
-const daysAMonth = 365.0 / 12
+const daysAMonth = 30
 
 // NewVolume fills the table from what was booked in a span. Where nothing was, perStage gives the list price of
 // each stage for an alert.
