@@ -49,7 +49,8 @@ type Past struct {
 	again   Again
 	work    *work
 	answers Answers
-	offline bool // no language model was asked
+	offline bool   // no language model was asked
+	actor   string // who decided
 	at      time.Time
 }
 
@@ -84,6 +85,7 @@ func (e *Engine) Past(t *ledger.Tx, id string) (*Past, error) {
 		p.again.Skipped = "no analyst decided it: " + string(current.Outcome.State) + " (" + string(current.Outcome.Reason) + ")"
 		return p, nil
 	}
+	p.actor = records[i].Outcome.Actor
 	if p.offline = body == nil || i != int(seq)-1; !p.offline {
 		if p.answers, err = ReadAnswers(body); err != nil {
 			return nil, fmt.Errorf("alert %s: %w", id, err)
