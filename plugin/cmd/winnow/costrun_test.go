@@ -50,6 +50,7 @@ type costStep struct {
 	missed int // attacks that were closed
 	alike  int // of them those that equal an earlier benign alert in every field but the time
 	closed int // benign alerts that were closed
+	people int // alerts that are not closed, and do not join one that a person has already
 }
 
 // costRun is one set of alerts on its way through the steps.
@@ -167,7 +168,7 @@ func (c *costRun) run() {
 	last := len(c.steps) - 1
 	full := c.steps[last]
 	for i := range between {
-		between[i].missed, between[i].alike, between[i].closed = full.missed, full.alike, full.closed
+		between[i].missed, between[i].alike, between[i].closed, between[i].people = full.missed, full.alike, full.closed, full.people
 	}
 	c.steps = slices.Insert(c.steps, last, between...)
 }
@@ -176,6 +177,7 @@ func (c *costRun) run() {
 func (c *costRun) withoutMemory() {
 	p := c.open(false, noAnalysts...)
 	defer c.close(p)
+	p.parts.models.books.set(noBooks{})
 	c.read(p)
 	c.compare(p)
 	tried := newCostTrials(c, p)
@@ -245,6 +247,8 @@ func (c *costRun) add(s *costStep, i int, closed bool, spent winnow.NanoUSD) {
 	}
 	if closed {
 		c.count(s, i)
+	} else {
+		s.people++
 	}
 }
 
@@ -374,6 +378,9 @@ func (c *costRun) outcomes(p *costParts, s *costStep) {
 			c.canary += winnow.NanoUSD(r.Cost.MicroUSD) * 1000
 		}
 		if r.Outcome.State != winnow.StateClosed {
+			if r.Outcome.Reason != winnow.ReasonOpenCase {
+				s.people++
+			}
 			continue
 		}
 		c.count(s, i)
@@ -392,6 +399,7 @@ func (c *costRun) outcomes(p *costParts, s *costStep) {
 func (c *costRun) ask(name string, asked []costAsked, caches bool, set ...string) costStep {
 	p := c.open(caches, set...)
 	defer c.close(p)
+	p.parts.models.books.set(noBooks{})
 	s := costStep{name: name}
 	for _, q := range asked {
 		q.in.Policy.OfflineMaxSeverity = p.parts.Settings.Policy.OfflineMaxSeverity

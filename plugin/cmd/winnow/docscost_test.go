@@ -33,6 +33,7 @@ type costFactStep struct {
 	Missed int            `json:"missed"`
 	Alike  int            `json:"missed_alike"`
 	Closed int            `json:"closed"`
+	People int            `json:"people"`
 }
 
 var costFactsPath = filepath.Join("testdata", "cost", "measured.json")
@@ -78,7 +79,13 @@ func TestFiguresOfTheCost(t *testing.T) {
 		}
 		text = between(t, text, "measured: "+set.name, f.table())
 	}
-	text = between(t, text, "month", workedMonth(facts.of(costSets[0].name)))
+	whole := facts.of(costSets[0].name)
+	text = between(t, text, "month", workedMonth(whole))
+	said := fmt.Sprintf("misses %s of %s, winnow with a model that knows every label %s.", thousands(whole.Steps[2].Missed),
+		thousands(whole.Attacks), thousands(whole.Steps[len(whole.Steps)-1].Missed))
+	if !strings.Contains(strings.ReplaceAll(doc.text, "\n  ", " "), said) {
+		t.Errorf("%s does not say: %s", doc.name, said)
+	}
 	switch {
 	case text == doc.text:
 	case os.Getenv("WINNOW_COST_RECORD") == "":
@@ -108,18 +115,18 @@ func (f *costFact) per(n winnow.NanoUSD) float64 { return float64(n) / 1e9 / flo
 func (f *costFact) table() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s alerts, %s of attacks, %s benign.\n\n", thousands(f.Alerts), thousands(f.Attacks), thousands(f.Benign))
-	out.WriteString("| with | dollars per 1,000 alerts | of (a) | asked about | attacks missed | benign closed |\n|---|---|---|---|---|---|\n")
+	out.WriteString("| with | dollars per 1,000 alerts | of (a) | asked about | attacks missed | benign closed | left to people |\n|---|---|---|---|---|---|---|\n")
 	for i, s := range f.Steps {
-		if i > 3 && s == (costFactStep{s.Step, f.Steps[i-1].Spent, f.Steps[i-1].Asked, f.Steps[i-1].Missed, f.Steps[i-1].Alike, f.Steps[i-1].Closed}) {
-			fmt.Fprintf(&out, "| %s | the same | | | | |\n", s.Step)
+		if same := f.Steps[max(i-1, 0)]; i > 3 && s == (costFactStep{s.Step, same.Spent, same.Asked, same.Missed, same.Alike, same.Closed, same.People}) {
+			fmt.Fprintf(&out, "| %s | the same | | | | | |\n", s.Step)
 			continue
 		}
 		missed := thousands(s.Missed)
 		if s.Alike > 0 {
 			missed += fmt.Sprintf(" (%s)", thousands(s.Alike))
 		}
-		fmt.Fprintf(&out, "| %s | %.4f | %s | %s | %s | %s |\n", s.Step, f.per(s.Spent), hundredths(float64(s.Spent), float64(f.Steps[1].Spent)),
-			hundredths(float64(s.Asked), float64(f.Alerts)), missed, hundredths(float64(s.Closed), float64(f.Benign)))
+		fmt.Fprintf(&out, "| %s | %.4f | %s | %s | %s | %s | %s |\n", s.Step, f.per(s.Spent), hundredths(float64(s.Spent), float64(f.Steps[1].Spent)),
+			hundredths(float64(s.Asked), float64(f.Alerts)), missed, hundredths(float64(s.Closed), float64(f.Benign)), thousands(s.People))
 	}
 	if f.Canary > 0 {
 		fmt.Fprintf(&out, "\nOf the last line, %.4f dollars are for canaries.\n", f.per(f.Canary))
