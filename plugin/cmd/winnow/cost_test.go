@@ -35,34 +35,44 @@ var costSets = []costSet{
 func TestCost(t *testing.T) {
 	slow(t)
 	tokens, samples := readCostTokens(t), openCostSamples(t)
-	table := newBench("cost")
-	var facts costFacts
-	for _, set := range costSets {
-		began := time.Now()
-		var runs []*costRun
-		for _, name := range set.files {
-			r := newCostRun(t, name, set.rules)
-			r.tokens, r.samples = tokens, samples
-			r.run()
-			runs = append(runs, r)
-			single := set
-			single.name, single.most = set.name+", "+strings.TrimSuffix(name, ".ndjson.gz"), 0
-			if len(set.files) > 1 {
-				sum := sumCosts(single.name, []*costRun{r})
-				single.print(&sum, []*costRun{r})
+	runs := make([][]*costRun, len(costSets))
+	t.Run("run", func(t *testing.T) { // two at a time on two cores
+		for i, set := range costSets {
+			runs[i] = make([]*costRun, len(set.files))
+			for j, name := range set.files {
+				t.Run(set.name+", "+name, func(t *testing.T) {
+					t.Parallel()
+					runs[i][j] = newCostRun(t, name, set.rules)
+					runs[i][j].tokens, runs[i][j].samples = tokens, samples
+					runs[i][j].run()
+				})
 			}
 		}
-		fact := sumCosts(set.name, runs)
-		set.print(&fact, runs)
+	})
+	samples.close(t)
+	if t.Failed() || t.Skipped() {
+		return
+	}
+	table := newBench("cost")
+	var facts costFacts
+	for i, set := range costSets {
+		for j, r := range runs[i] {
+			if r == nil {
+				t.Skip("no public alerts: skipped")
+			}
+			if len(runs[i]) > 1 {
+				printCosts(set.name+", "+strings.TrimSuffix(set.files[j], ".ndjson.gz"), []*costRun{r})
+			}
+		}
+		fact := printCosts(set.name, runs[i])
 		set.hold(t, table, &fact)
-		fmt.Printf("  (%s)\n", time.Since(began).Round(time.Second))
 		facts = append(facts, fact)
 	}
 	table.write(t)
-	samples.close(t)
 	compareCosts(t, facts)
 }
 
+// newCostRun makes the run of one file: with what every alert of a network has, a benign fact.
 func newCostRun(t *testing.T, name string, suggested bool) *costRun {
 	t.Helper()
 	r := &costRun{t: t, content: t.TempDir()}
@@ -94,8 +104,10 @@ func sumCosts(name string, runs []*costRun) costFact {
 	return f
 }
 
-func (s *costSet) print(f *costFact, runs []*costRun) {
-	fmt.Printf("\n%s: %d alerts, %d of attacks, %d benign\n", s.name, f.Alerts, f.Attacks, f.Benign)
+// printCosts prints the steps of several runs together.
+func printCosts(name string, runs []*costRun) costFact {
+	f := sumCosts(name, runs)
+	fmt.Printf("\n%s: %d alerts, %d of attacks, %d benign\n", name, f.Alerts, f.Attacks, f.Benign)
 	fmt.Printf("  %-64s %11s %9s %9s %7s %6s %9s %8s\n", "with", "$ per 1,000", "of (a)", "asked", "missed", "alike", "closed", "people")
 	for _, step := range f.Steps {
 		fmt.Printf("  %-64s %11.4f %9s %9s %7d %6d %9s %8d\n", step.Step, f.per(step.Spent), hundredths(float64(step.Spent), float64(f.Steps[1].Spent)),
@@ -109,6 +121,7 @@ func (s *costSet) print(f *costFact, runs []*costRun) {
 			fmt.Println("  missed:", u)
 		}
 	}
+	return f
 }
 
 // hold adds a set to the table of figures. All of winnow may cost a share of (a), counted either way. The model

@@ -189,7 +189,8 @@ func (c *costRun) withoutMemory() {
 	best := c.bestAnswers()
 	for i := range c.alerts {
 		is := tried.of(i)
-		believed, closed := is.Analysis.Verdict.Disposition.Benign(), is.State == winnow.StateClosed
+		v := &is.Analysis.Verdict
+		believed, closed := v.Disposition.Benign() && len(v.Votes) == 0, is.State == winnow.StateClosed // (a) has no panel
 		c.add(&table, i, believed, tableEnrich+tableClassify)
 		c.add(&all, i, believed, tried.price)
 		c.add(&alike, i, best[c.keys[i]], tried.price)
