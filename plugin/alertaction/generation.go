@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,7 @@ import (
 func Generation(d *state.Deployment) (cache.Generation, error) {
 	s := d.Settings
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "%+v\n%+v\n%+v\n%+v\n%+v\n", s.Policy, s.Pipeline, s.Stages, s.Agents, s.Models)
+	fmt.Fprintf(&text, "%+v\n%+v\n%+v\n%+v\n%+v\n", s.Policy, s.Pipeline, s.Stages, s.Agents, models(s))
 	fmt.Fprintf(&text, "%q %v\n", d.Mode.Name, d.ModeErr != nil)
 	for _, name := range searches(s) {
 		r := s.Search(name)
@@ -50,6 +51,17 @@ func readRegular(path string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 	}
 	return os.ReadFile(path) //nolint:gosec // a name in the app or its content
+}
+
+// models are those of the settings without what they may cost: money decides whether one is asked, and nothing that it
+// says.
+func models(s *conf.Settings) map[string]conf.Model {
+	out := maps.Clone(s.Models)
+	for name, m := range out {
+		m.BudgetDay, m.BudgetMonth = nil, nil
+		out[name] = m
+	}
+	return out
 }
 
 func searches(s *conf.Settings) (names []string) {

@@ -82,6 +82,21 @@ func (b *Budget) keys() []key {
 	return []key{
 		{name: "day", set: dollars(&b.Day)},
 		{name: "month", set: dollars(&b.Month)},
+		{name: "reserve_critical", set: share(&b.ReserveCritical)},
+		{name: "reserve_high", set: share(&b.ReserveHigh)},
+		{name: "search_share", set: share(&b.SearchShare)},
+		{name: "when_spent", set: oneOf(&b.WhenSpent, SpentOffline, SpentSmaller, SpentGroup)},
+		{name: "smaller", set: anyText(&b.Smaller)},
+		{name: "warn_at", set: shares(&b.WarnAt)},
+		{name: "awake", set: hours(&b.Awake)},
+		{name: "awake_tz", set: zone(&b.AwakeTz)},
+	}
+}
+
+func (t *Team) keys() []key {
+	return []key{
+		{name: "budget_day", set: dollars(&t.BudgetDay), optional: true},
+		{name: "budget_month", set: dollars(&t.BudgetMonth), optional: true},
 	}
 }
 
@@ -179,6 +194,8 @@ func (s *Search) keys() []key {
 		{name: "severity", set: severity(&s.Severity)},
 		{name: "raw", set: boolean(&s.Raw)},
 		{name: "visible_within", set: duration(&s.VisibleWithin, second, 30*day)},
+		{name: "budget_day", set: dollars(&s.BudgetDay)},
+		{name: "budget_month", set: dollars(&s.BudgetMonth)},
 	}
 	keys = append(keys, s.Policy.keys()...)
 	for i := range keys {

@@ -77,7 +77,7 @@ func TestModesOnlyTighten(t *testing.T) {
 			s.Pipeline.PanelAlways && !under.Pipeline.PanelAlways || under.Pipeline.PanelLow > s.Pipeline.PanelLow || under.Pipeline.PanelHigh < s.Pipeline.PanelHigh {
 			rt.Fatalf("%+v %+v %+v -> %+v %+v %+v", s.Gate, s.Cache, s.Pipeline, under.Gate, under.Cache, under.Pipeline)
 		}
-		same := cmpopts.IgnoreUnexported(conf.Settings{})
+		same := cmp.Options{cmpopts.IgnoreUnexported(conf.Settings{}), cmp.Comparer(func(a, b *time.Location) bool { return a == b })}
 		if d := cmp.Diff(s.WithModes(a, b), s.WithModes(b, a), same); d != "" {
 			rt.Fatal("the order of modes matters", d)
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/winnow-soc/winnow"
 )
 
 // Provider says through whose interface a model answers.
@@ -44,6 +46,9 @@ type Model struct {
 	Reasoning   string
 	Proxy       string // "" for none, "environment" for the usual variables
 	CAFile      string
+
+	BudgetDay   *winnow.NanoUSD // what calls to it may cost; nil: no limit
+	BudgetMonth *winnow.NanoUSD
 }
 
 // NewModel returns a model with the defaults.
@@ -74,6 +79,8 @@ func (m *Model) keys() []key {
 		{name: "reasoning", set: anyText(&m.Reasoning)},
 		{name: "proxy", set: anyText(&m.Proxy)},
 		{name: "ca_file", set: anyText(&m.CAFile)},
+		{name: "budget_day", set: dollars(&m.BudgetDay)},
+		{name: "budget_month", set: dollars(&m.BudgetMonth)},
 	}
 	for i := range keys {
 		keys[i].optional = true

@@ -21,7 +21,7 @@ func (s *Settings) single() map[string][]key {
 // [*Error] that names its place and what would be right; all of them are returned together.
 func Read(f *File) (*Settings, error) {
 	s := &Settings{
-		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{}, Modes: map[string]Mode{},
+		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{}, Teams: map[string]Team{}, Modes: map[string]Mode{},
 		searches: map[string]Search{}, redacted: map[string]RedactSearch{}, searchTools: map[string]SearchTool{},
 	}
 	r := reader{file: f, s: s, single: s.single()}
@@ -81,7 +81,7 @@ func (r *reader) refuseUnknown(stanza string, names []string) {
 }
 
 // kinds are the prefixes of stanzas that may appear more than once, each with its own name.
-var kinds = []string{"search", "stage", "agent", "model", "mode", "sink", "redact", "tool"}
+var kinds = []string{"search", "stage", "agent", "model", "team", "mode", "sink", "redact", "tool"}
 
 // named reads one [kind:NAME] stanza.
 func (r *reader) named(stanza string) {
@@ -111,6 +111,8 @@ func (r *reader) named(stanza string) {
 		}
 	case "model":
 		r.model(stanza, name)
+	case "team":
+		instance(r, stanza, name, r.s.Teams, (*Team).keys)
 	case "mode":
 		r.mode(stanza, name)
 	case "redact":
@@ -128,7 +130,7 @@ func (r *reader) inherited() {
 	for _, keys := range r.single {
 		names = append(names, keyNames(keys)...)
 	}
-	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys(), new(SearchTool).keys(), new(Reputation).keys()} {
+	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Team).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys(), new(SearchTool).keys(), new(Reputation).keys()} {
 		names = append(names, keyNames(keys)...)
 	}
 	slices.Sort(names)
@@ -180,6 +182,7 @@ func (r *reader) check() {
 	}
 	r.knownModel("pipeline", "coordinator", r.s.Pipeline.Coordinator)
 	r.fallbacks()
+	r.budget()
 	if p := r.s.Pipeline; p.PanelHigh < p.PanelLow {
 		r.below("pipeline", "panel_high", "panel_low")
 	}
@@ -191,6 +194,29 @@ func (r *reader) check() {
 	}
 	if q := r.s.Queue; q.WaitMax < q.WaitMaxHigh {
 		r.below("queue", "wait_max", "wait_max_high")
+	}
+}
+
+// budget holds the keys of [budget] against each other and against the models.
+func (r *reader) budget() {
+	b := &r.s.Budget
+	fail := func(key, format string, args ...any) {
+		at, ok := r.file.Lookup("budget", key)
+		if ok {
+			r.fail(&Error{At: at, Stanza: "budget", Key: key, Message: fmt.Sprintf(format, args...)})
+		}
+	}
+	if b.ReserveCritical+b.ReserveHigh > 1 {
+		fail("reserve_high", "and reserve_critical are more than all of it together")
+	}
+	m, known := r.s.Models[b.Smaller]
+	switch {
+	case b.Smaller == "" && b.WhenSpent == SpentSmaller:
+		fail("when_spent", "smaller asks the model that [budget] smaller names, and that is empty: name a [model:NAME]")
+	case b.Smaller != "" && !known:
+		r.knownModel("budget", "smaller", b.Smaller)
+	case b.Smaller != "" && m.Provider == ProviderOffline:
+		fail("smaller", "offline costs nothing: say when_spent = offline")
 	}
 }
 

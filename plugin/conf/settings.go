@@ -21,6 +21,7 @@ type Settings struct {
 	Stages    map[string]Stage // enrich, correlate, classify
 	Agents    map[string]Agent // network, identity, threat_intel
 	Models    map[string]Model
+	Teams     map[string]Team
 	Modes     map[string]Mode // profiles that `winnow mode` switches on
 	Sinks     []Sink          // in the order of the file
 	Review    Review
@@ -112,6 +113,46 @@ type Tools struct {
 type Budget struct {
 	Day   *winnow.NanoUSD // from midnight to midnight, UTC
 	Month *winnow.NanoUSD // a month of the calendar, UTC
+
+	ReserveCritical float64 // share of every limit that is kept for alerts of severity critical
+	ReserveHigh     float64 // and for high and unknown
+	SearchShare     float64 // most of what is left of Day that one search gets
+
+	WhenSpent WhenSpent
+	Smaller   string // with when_spent = smaller: the [model:NAME] that is asked in place of a dearer one
+
+	WarnAt  []float64 // shares of a limit at which people are told, rising
+	Awake   Hours     // when people are told that a limit will not last
+	AwakeTz *time.Location
+}
+
+// WhenSpent says what is done about an alert for which no money is left. Nothing is closed by any of it.
+type WhenSpent string
+
+// The values.
+const (
+	SpentOffline WhenSpent = "offline" // the offline analysts judge it
+	SpentSmaller WhenSpent = "smaller" // a smaller model is asked, then the offline analysts
+	SpentGroup   WhenSpent = "group"   // the offline analysts judge it, and what waits for people is one finding
+)
+
+// Hours are hours of every day: from one minute of the day until before another, over midnight where that is
+// earlier.
+type Hours [2]int
+
+// Contain reports whether a time of day is within the hours.
+func (h Hours) Contain(t time.Time) bool {
+	now := t.Hour()*60 + t.Minute()
+	if h[0] < h[1] {
+		return now >= h[0] && now < h[1]
+	}
+	return now >= h[0] || now < h[1]
+}
+
+// Team is [team:NAME]: what calls for the alerts of a team may cost. nil: no limit.
+type Team struct {
+	BudgetDay   *winnow.NanoUSD
+	BudgetMonth *winnow.NanoUSD
 }
 
 // Stage is [stage:NAME]: who works on it, and the size of a call that was not made.
@@ -265,6 +306,9 @@ type Search struct {
 	Policy   Policy
 
 	VisibleWithin time.Duration // 0: that of [queue] for the alert's severity
+
+	BudgetDay   *winnow.NanoUSD // what calls for its alerts may cost; nil: no limit
+	BudgetMonth *winnow.NanoUSD
 }
 
 // VisibleWithin is how long an alert of a search and a severity may wait before people must see it. An unknown

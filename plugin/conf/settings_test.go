@@ -72,6 +72,23 @@ func TestSettingsRefuseBadValues(t *testing.T) {
 		"stage:enrich.model=ofline":               `[stage:enrich] model: no stanza [model:ofline] (did you mean "offline"?)`,
 		"agent:network.weight=inf":                `is not a number from 0 to 100`,
 		"agent:netwerk.weight=1":                  `unknown name "netwerk" (did you mean "network"?)`,
+		"budget.day=-1":                           `[budget] day: "-1" is not an amount of dollars (want 25 or 0.50, at most a billion); empty for no limit`,
+		"budget.reserve_high=90%":                 `[budget] reserve_high: and reserve_critical are more than all of it together`,
+		"budget.reserve_critical=120%":            `"120%" is not a share`,
+		"budget.when_spent=close":                 `"close" is not one of [offline smaller group]`,
+		"budget.when_spent=smaller":               `[budget] when_spent: smaller asks the model that [budget] smaller names, and that is empty`,
+		"budget.smaller=mini":                     `[budget] smaller: no stanza [model:mini]`,
+		"budget.smaller=offline":                  `[budget] smaller: offline costs nothing`,
+		"budget.warn_at=80%, 50%":                 `"80%, 50%" is not a list of rising shares above 0`,
+		"budget.warn_at=0%":                       `is not a list of rising shares above 0`,
+		"budget.warn_at=half":                     `"half" is not a share`,
+		"budget.awake=8-18":                       `"8-18" is not hours of the day (want two that differ, like 08:00-18:00)`,
+		"budget.awake=08:00-08:00":                `is not hours of the day`,
+		"budget.awake_tz=Mars/Base":               `"Mars/Base" is not a time zone`,
+		"budget.awake_tz=":                        `"" is not a time zone`,
+		"search:x.budget_day=much":                `[search:x] budget_day: "much" is not an amount of dollars`,
+		"team:red.budget_year=1":                  `[team:red] budget_year: unknown key`,
+		"model:offline.budget_month=1.2.3":        `[model:offline] budget_month: "1.2.3" is not an amount of dollars`,
 		"sink:x.path=y":                           `[sink:x] type: missing`,
 		"sink:x.type=hek":                         `"hek" is not one of [notable notable_update finding file hec receivers stream webhook scs responses risk]`,
 		"sink:x.es=9":                             `"9" is not one of [auto 7 8]`,
@@ -241,5 +258,30 @@ func TestVisibleWithin(t *testing.T) {
 		if got := s.VisibleWithin("Odd Sign-in", severity); got != 90*time.Second {
 			t.Errorf("%s of a search with its own: %s", severity, got)
 		}
+	}
+}
+
+func TestBudgetsAreRead(t *testing.T) {
+	s := readShipped(t, "budget.day=25", "search:VPN.budget_day=0.5", "team:red.budget_month=100", "model:offline.budget_day=0", "budget.awake=22:00-06:00",
+		"budget.awake_tz=Europe/Berlin", "budget.warn_at=10%, 0.5", "budget.reserve_high=25%")
+	b := s.Budget
+	if *b.Day != 25e9 || b.Month != nil || b.ReserveCritical != 0.2 || b.ReserveHigh != 0.25 || b.SearchShare != 0.5 || b.WhenSpent != conf.SpentOffline {
+		t.Errorf("[budget] %+v", b)
+	}
+	if diff := cmp.Diff([]float64{0.1, 0.5}, b.WarnAt); diff != "" || b.AwakeTz.String() != "Europe/Berlin" {
+		t.Errorf("warn_at: %s, in %s", diff, b.AwakeTz)
+	}
+	vpn, red, off := s.Search("VPN"), s.Teams["red"], s.Models["offline"]
+	if *vpn.BudgetDay != 5e8 || vpn.BudgetMonth != nil || *red.BudgetMonth != 100e9 || *off.BudgetDay != 0 || s.Search("other").BudgetDay != nil {
+		t.Errorf("%+v %+v %+v", vpn, red, off)
+	}
+	for text, awake := range map[string]bool{"21:59": false, "22:00": true, "03:00": true, "05:59": true, "06:00": false} {
+		at, err := time.Parse("15:04", text)
+		if err != nil || b.Awake.Contain(at) != awake {
+			t.Errorf("%s: awake %v (%v)", text, !awake, err)
+		}
+	}
+	if day := readShipped(t).Budget.Awake; day.Contain(time.Date(2026, 1, 1, 7, 59, 0, 0, time.UTC)) || !day.Contain(time.Date(2026, 1, 1, 17, 59, 0, 0, time.UTC)) {
+		t.Errorf("shipped hours %v", day)
 	}
 }

@@ -115,6 +115,53 @@ func share(to *float64) func(string) error {
 	}
 }
 
+// shares takes rising parts of the whole with commas between them, like 50%, 80%, 95%; nothing is none.
+func shares(to *[]float64) func(string) error {
+	return func(s string) error {
+		var texts []string
+		if err := list(&texts)(s); err != nil {
+			return err
+		}
+		out := make([]float64, len(texts))
+		for i, text := range texts {
+			if err := share(&out[i])(text); err != nil {
+				return err
+			}
+			if out[i] == 0 || i > 0 && out[i] <= out[i-1] {
+				return fmt.Errorf("%q is not a list of rising shares above 0 (want one like 50%%, 80%%, 95%%)", s)
+			}
+		}
+		*to = out
+		return nil
+	}
+}
+
+// hours takes hours of the day, like 08:00-18:00.
+func hours(to *Hours) func(string) error {
+	return func(s string) error {
+		from, until, _ := strings.Cut(s, "-")
+		a, err := time.Parse("15:04", strings.Trim(from, blank))
+		b, untilErr := time.Parse("15:04", strings.Trim(until, blank))
+		if err != nil || untilErr != nil || a.Equal(b) {
+			return fmt.Errorf("%q is not hours of the day (want two that differ, like 08:00-18:00)", s)
+		}
+		*to = Hours{a.Hour()*60 + a.Minute(), b.Hour()*60 + b.Minute()}
+		return nil
+	}
+}
+
+// zone takes the name of a time zone.
+func zone(to **time.Location) func(string) error {
+	return func(s string) error {
+		at, err := time.LoadLocation(s)
+		if err != nil || s == "" || s == "Local" {
+			return fmt.Errorf("%q is not a time zone (want one like UTC or Europe/Berlin)", s)
+		}
+		*to = at
+		return nil
+	}
+}
+
 var durationUnits = map[string]time.Duration{
 	"": second, "s": second, "m": time.Minute, "h": hour, "d": day, "w": 7 * day,
 }
@@ -193,15 +240,24 @@ func dollars(to **winnow.NanoUSD) func(string) error {
 		if *to = nil; s == "" {
 			return nil
 		}
-		whole, fraction, point := strings.Cut(s, ".")
-		digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
-		n, err := strconv.ParseInt(whole+(fraction + "000000000")[:9], 10, 64)
-		if !digits(whole) || point && !digits(fraction) || len(fraction) > 9 || err != nil || n > 1e18 {
-			return fmt.Errorf("%q is not an amount of dollars (want 25 or 0.50, at most a billion; empty for no limit)", s)
+		n, err := ParseDollars(s)
+		if err != nil {
+			return fmt.Errorf("%w; empty for no limit", err)
 		}
-		*to = new(winnow.NanoUSD(n))
+		*to = &n
 		return nil
 	}
+}
+
+// ParseDollars reads an amount in decimal, like 25 or 0.50, to the nano-dollar.
+func ParseDollars(s string) (winnow.NanoUSD, error) {
+	whole, fraction, point := strings.Cut(s, ".")
+	digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+	n, err := strconv.ParseInt(whole+(fraction + "000000000")[:9], 10, 64)
+	if !digits(whole) || point && !digits(fraction) || len(fraction) > 9 || err != nil || n > 1e18 {
+		return 0, fmt.Errorf("%q is not an amount of dollars (want 25 or 0.50, at most a billion)", s)
+	}
+	return winnow.NanoUSD(n), nil
 }
 
 // list takes names or words with commas between them; nothing is an empty list.
