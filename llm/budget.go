@@ -70,15 +70,33 @@ const (
 
 // BudgetError says that a call may not be made.
 type BudgetError struct {
-	Limit string // "day", "month", or "unpriced": a model without a price while a limit is set
-	Max   winnow.NanoUSD
+	Limit string // "day", "month", "search_share", or "unpriced": a model without a price while a limit is set
+	Scope string // "total" or "": everything; else "search", "team" or "model"
+	Name  string // of the search, team or model
+
+	Max   winnow.NanoUSD // with what it is raised by; of search_share, what the search may book now
 	Spent winnow.NanoUSD // booked so far, without the call
+	Kept  winnow.NanoUSD // of what is left, kept for alerts that are more severe
 }
 
-// Error names the limit and the way out.
+// Error names the limit, what is booked and the way out.
 func (e *BudgetError) Error() string {
-	if e.Limit == "unpriced" {
-		return "the model has no price in prices.yaml, and [budget] sets a limit: add its price, or choose another model"
+	switch e.Limit {
+	case "unpriced":
+		return "the model has no price in prices.yaml, and a budget is set: add its price, or choose another model"
+	case "search_share":
+		return fmt.Sprintf("search %.80q has booked %s of the %s that [budget] search_share gives one search of what is left of the day for this severity: "+
+			"wait for the next day, or raise it", e.Name, e.Spent, e.Max)
 	}
-	return fmt.Sprintf("[budget] %s is %s, of which %s is booked: raise it, or wait for the next %s", e.Limit, e.Max, e.Spent, e.Limit)
+	key, scope := "[budget] "+e.Limit, ""
+	if e.Scope != "" && e.Scope != "total" {
+		key = fmt.Sprintf("[%s:%.80s] budget_%s", e.Scope, e.Name, e.Limit)
+		scope = fmt.Sprintf(" --scope %q", fmt.Sprintf("%s:%.80s", e.Scope, e.Name))
+	}
+	kept := ""
+	if e.Kept > 0 {
+		kept = fmt.Sprintf(" and %s kept for more severe alerts", e.Kept)
+	}
+	return fmt.Sprintf("%s is %s, of which %s is booked%s: `winnow budget raise DOLLARS --for TIME%s`, or wait for the next %s",
+		key, e.Max, e.Spent, kept, scope, e.Limit)
 }

@@ -55,6 +55,10 @@ type Answer struct {
 	Model  string // who answered in the end, where that is not [Model.Name]: a fallback
 	Prompt string // version of the prompt, like "sha256:..."; "" for none
 
+	// Smaller tells that another model was asked than the one that was meant, because there was no money for that:
+	// nothing closes on its word.
+	Smaller bool `json:",omitempty"`
+
 	Withheld []string // fields that were not shown, neither volatile nor irrelevant (G5)
 	Cut      []string // fields whose values were cut (G5)
 	Taint    []string // signs found in the answer or in what tools brought: the tripwire, say (G4, G5)

@@ -92,6 +92,7 @@ type run struct {
 	prose      []string // fields in which others wrote sentences
 	withheld   []string // fields that a model which was asked did not see
 	failed     error
+	broke      bool // there was no money to ask on
 }
 
 // judgement is what is believed so far.
@@ -114,8 +115,10 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 	if in.Alert == nil {
 		return Analysis{}, errors.New("analyse: no alert")
 	}
+	var first Analysis
 	if p.o.First != nil {
-		if first, err := p.o.First.Analyse(ctx, in); err != nil || first.Closable() {
+		var err error
+		if first, err = p.o.First.Analyse(ctx, in); err != nil || first.Closable() {
 			return first, err
 		}
 	}
@@ -134,6 +137,9 @@ func (p *Pipeline) Analyse(ctx context.Context, in Input) (Analysis, error) {
 			break
 		}
 	}
+	if r.broke && first.judged && r.judgement.disposition != winnow.TruePositive {
+		return r.unpaid(first), nil
+	}
 	r.guard()
 	return r.analysis(), nil
 }
@@ -150,15 +156,32 @@ func (r *run) observe(ctx context.Context) {
 }
 
 // fail records that a model gave no answer: nothing is believed of the alert then. Without money for a
-// call the analysis ends there: the alert goes to a person, and is not tried again.
+// call the analysis ends there, and is not tried again: what was believed real by then stays so.
 func (r *run) fail(err error) {
-	r.judgement.disposition, r.judgement.confidence = winnow.Undetermined, 0
 	if _, broke := errors.AsType[*BudgetError](err); broke {
+		r.broke = true
 		r.object("", winnow.ReasonNoBudget, err.Error())
-		return
+		if r.judgement.disposition == winnow.TruePositive {
+			return
+		}
+	} else {
+		r.failed = err
+		r.object("", winnow.ReasonUndecidable, err.Error())
 	}
-	r.failed = err
-	r.object("", winnow.ReasonUndecidable, err.Error())
+	r.judgement.disposition, r.judgement.confidence = winnow.Undetermined, 0
+}
+
+// unpaid leaves the verdict to the analysts that cost nothing, who have looked already. They closed nothing, and
+// nothing closes now: what is missing is what they could not tell.
+func (r *run) unpaid(first Analysis) Analysis {
+	var used Usage
+	for _, c := range r.calls {
+		used.Add(c.Usage)
+	}
+	first.Objections = slices.Concat(first.Objections, r.objections)
+	first.Verdict.Taint = union(first.Verdict.Taint, r.c.Taint)
+	first.Calls, first.Cost = r.calls, used.cost()
+	return first
 }
 
 // decided notes whose word the verdict rests on. One offline analyst among models makes it an
@@ -181,6 +204,9 @@ func (r *run) note(a *Answer) {
 	r.withheld = union(r.withheld, a.Withheld)
 	r.c.Cut = union(r.c.Cut, a.Cut)
 	r.c.Taint = union(r.c.Taint, a.Taint)
+	if a.Smaller && !slices.ContainsFunc(r.objections, func(o Objection) bool { return o.Reason == winnow.ReasonNoBudget }) {
+		r.object("", winnow.ReasonNoBudget, "a smaller model answered: there is no money for the one that was meant")
+	}
 }
 
 func union(list, more []string) []string {

@@ -23,6 +23,7 @@ type Backend struct {
 // Options are what a Model is made of.
 type Options struct {
 	Backends []Backend // the first is asked; the others where it is unavailable
+	Smaller  *Backend  // asked where there is no money for those; nil: nobody is
 	Redactor *redact.Redactor
 	Prompts  *Prompts
 
@@ -54,7 +55,11 @@ func New(name string, o Options) (*Model, error) {
 	case o.Prompts == nil:
 		return nil, fmt.Errorf("model %s: no prompts", name)
 	}
-	for _, b := range o.Backends {
+	all := o.Backends
+	if o.Smaller != nil {
+		all = append(slices.Clone(all), *o.Smaller)
+	}
+	for _, b := range all {
 		if b.Caller == nil || b.MaxOutput <= 0 {
 			return nil, fmt.Errorf("model %s: a backend has no caller, or no limit of output", name)
 		}
@@ -95,12 +100,33 @@ func (m *Model) Answer(ctx context.Context, q llm.Question) (llm.Answer, error) 
 		}
 		answer, err := t.run(ctx)
 		out = t.answer(out.Usage, answer)
+		if errors.As(err, new(*llm.BudgetError)) && m.o.Smaller != nil && m.o.Smaller.Caller != b.Caller {
+			return m.askSmaller(ctx, q, out, err)
+		}
 		if err == nil || !elsewhere(err) || ctx.Err() != nil {
 			return out, err
 		}
 		last = sooner(last, err)
 	}
 	return out, last
+}
+
+// askSmaller asks the smaller model, where there is no money for the one that was meant. When it has no answer
+// either, that is what is said.
+func (m *Model) askSmaller(ctx context.Context, q llm.Question, out llm.Answer, broke error) (llm.Answer, error) {
+	if !m.o.Redactor.Class(q.Case.Alert.SearchName).Within(m.o.Smaller.Ceiling) {
+		return out, broke
+	}
+	t, err := m.newTalk(m.o.Smaller, q)
+	if err != nil {
+		return out, err
+	}
+	answer, err := t.run(ctx)
+	out = t.answer(out.Usage, answer)
+	if out.Smaller = err == nil; !out.Smaller {
+		return out, broke
+	}
+	return out, nil
 }
 
 // elsewhere reports whether another model may do better. A refusal is no reason to shop around, and

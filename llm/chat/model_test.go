@@ -362,6 +362,42 @@ func TestMoneyIsOnePurse(t *testing.T) {
 	}
 }
 
+// Where there is no money for the model that is meant, a smaller one is asked, and the answer says so.
+func TestWithoutMoneyASmallerModelIsAsked(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply   any
+		ceiling redact.Class
+		answers bool
+		asked   int
+	}{
+		"it answers":           {said(goodVerdict), "restricted", true, 1},
+		"it is down":           {&Error{Kind: KindOverloaded, Status: 503}, "restricted", false, 1},
+		"it would not":         {stopped(StopFilter), "restricted", false, 1},
+		"it may not see that":  {said(goodVerdict), "public", false, 0},
+		"it answers with tosh": {said("tosh"), "restricted", false, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dear, err := NewCaller(CallerOptions{
+				Name: "dear", Model: "test-1", Provider: &replier{}, Attempts: 1, Timeout: time.Minute, Now: time.Now, Budget: spent{},
+				Price: func(string, time.Time) (prices.Price, bool) { return prices.Price{}, false },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			small := &replier{replies: []any{c.reply, said("tosh")}}
+			m := newModel(t, &replier{}, func(o *Options) {
+				o.Backends = []Backend{{Caller: dear, MaxOutput: 1000, Ceiling: "restricted"}}
+				o.Smaller = &Backend{Caller: callerOf(t, small), MaxOutput: 1000, Ceiling: c.ceiling}
+			})
+			a, err := m.Answer(t.Context(), question(llm.TaskClassify))
+			_, broke := errors.AsType[*llm.BudgetError](err)
+			if a.Smaller != c.answers || broke == c.answers || len(small.asked) != c.asked {
+				t.Errorf("smaller %v, %v, asked %d times", a.Smaller, err, len(small.asked))
+			}
+		})
+	}
+}
+
 func TestDataAboveEveryCeilingStaysHere(t *testing.T) {
 	p := &replier{}
 	secret, err := redact.New(redact.Options{Key: make([]byte, 32), Search: func(string) redact.Search { return redact.Search{Class: "restricted"} }})
