@@ -73,6 +73,15 @@ type Gate struct {
 	Off bool       `json:"off"`
 }
 
+// Budget is the body of a raise of a limit of money, or of its end.
+type Budget struct {
+	Actor   string     `json:"actor"`
+	NanoUSD int64      `json:"nanousd"` // that the limits of the scope are raised by; 0: they are no more
+	Reason  string     `json:"reason"`
+	Scope   string     `json:"scope"` // total, search:NAME, team:NAME or model:NAME
+	Until   *time.Time `json:"until"` // null with 0
+}
+
 // Retention is the body of a removal.
 type Retention struct {
 	Alerts        int    `json:"alerts"`        // removed

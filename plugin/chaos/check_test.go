@@ -463,11 +463,17 @@ func (w *world) checkEvents(records map[string]winnow.Record) {
 	}
 }
 
-// checkSpend: what is booked covers what was billed.
+// checkSpend: what is booked covers what was billed, and what each search, team and model has booked is what its
+// calls have.
 func (w *world) checkSpend() {
 	w.t.Helper()
 	var booked winnow.NanoUSD
 	w.view(func(tx *ledger.Tx) error {
+		if w.kind != ledgers {
+			if err := tx.CheckSums(); err != nil {
+				w.t.Error(err)
+			}
+		}
 		return tx.Spendings(ledger.Span{}, func(s *ledger.Spending) { booked += s.Booked })
 	})
 	billed, calls := w.models.Billed()

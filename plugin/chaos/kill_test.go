@@ -1,6 +1,8 @@
 package chaos
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,7 +98,19 @@ func (w *world) prepare(point string) {
 		w.damage()
 	case "file.before-rename", "file.after-rename":
 		w.fillRotated()
+	case "budget.before-warning", "budget.after-warning":
+		w.work("") // so that something is booked
+		w.forgetWarnings()
 	}
+}
+
+// forgetWarnings has the worker tell again what it told of budgets.
+func (w *world) forgetWarnings() {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", w.state("ledger.db"))
+	w.ok(err)
+	_, err = db.ExecContext(w.t.Context(), "DELETE FROM budget_told")
+	w.ok(errors.Join(err, db.Close()))
 }
 
 // fillRotated makes the file of the second sink as large as it may get.

@@ -110,6 +110,7 @@ retry_min = 1s
 retry_max = 1s
 [search:` + ownerSearch + `]
 place = owner
+budget_day = 900
 [search:` + besideSearch + `]
 place = beside
 [stage:classify]
@@ -120,6 +121,13 @@ model = gpt-5.4-mini
 base_url = %s/v1
 key = env:CHAOS_MODEL_KEY
 timeout = 10s
+budget_month = 900
+[budget]
+day = 1000
+month = 2000
+warn_at = 0.0000001%%
+[team:unassigned]
+budget_day = 800
 [splunk]
 uri = %s
 token_file = $SPLUNK_HOME/etc/winnow.token

@@ -30,6 +30,7 @@ type Metrics struct {
 
 	outcomes, searches, deliveries, tries, looked, imported *prometheus.CounterVec
 	attempts, tokens, dollars, reloads, late, otherWays     *prometheus.CounterVec
+	refused, budgetTold                                     *prometheus.CounterVec
 	unpriced                                                prometheus.Counter
 	turns                                                   *prometheus.HistogramVec
 	turned, aloft, waiting, remembered                      prometheus.Gauge
@@ -80,6 +81,11 @@ func (m *Metrics) zeros() {
 			m.late.WithLabelValues(did, string(why))
 		}
 	}
+	for _, warning := range []string{"50%", "80%", "95%", "forecast"} {
+		for _, period := range []string{"day", "month"} {
+			m.budgetTold.WithLabelValues("total", period, warning)
+		}
+	}
 	for _, state := range []winnow.State{winnow.StateEscalated, winnow.StateLeft} { // left: in shadow
 		m.outcomes.WithLabelValues(string(state), string(winnow.ReasonGaveUp), "winnow")
 		m.outcomes.WithLabelValues(string(state), string(winnow.ReasonNeverTriaged), string(winnow.SourceOffline))
@@ -99,6 +105,8 @@ func (m *Metrics) counters() {
 	m.tokens = m.counter("winnow_model_tokens_total", "Tokens that were billed.", "model", "type")
 	m.dollars = m.counter("winnow_model_dollars_total", "Dollars that were booked for attempts that have ended.", "model")
 	m.unpriced = m.counter("winnow_model_unpriced_total", "Attempts of models without a price.").WithLabelValues()
+	m.refused = m.counter("winnow_budget_refusals_total", "Calls that were not made because there is no money.", "scope", "limit", "severity")
+	m.budgetTold = m.counter("winnow_budget_warnings_total", "Warnings that much of a limit is booked, or that it will not last.", "scope", "period", "warning")
 	m.reloads = m.counter("winnow_reload_failures_total", "Changes that could not be taken up, once for each edit.", "what")
 }
 
@@ -190,6 +198,16 @@ func (m *Metrics) WentOtherWay(sink, other string) { m.otherWays.WithLabelValues
 
 // Late counts an alert that was not settled in time.
 func (m *Metrics) Late(did string, why winnow.Reason) { m.late.WithLabelValues(did, string(why)).Inc() }
+
+// BudgetTold counts a warning.
+func (m *Metrics) BudgetTold(scope, period, warning string) {
+	m.budgetTold.WithLabelValues(scope, period, warning).Inc()
+}
+
+// Refused counts a call that was not made for want of money: the kind of what is limited, and which limit it is.
+func (m *Metrics) Refused(scope, limit string, severity winnow.Severity) {
+	m.refused.WithLabelValues(scope, limit, severity.String()).Inc()
+}
 
 // Attempt is an attempt of a call to a paid model that has ended.
 type Attempt struct {

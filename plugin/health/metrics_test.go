@@ -246,9 +246,13 @@ func TestCountersCount(t *testing.T) {
 	m.Loaded(Content{Rules: 14, Errors: 2, Broken: true, Lists: 3, BadLists: 1, At: start, Run: winnow.RunEnforce})
 	m.Late("comments", winnow.ReasonNoModel)
 	m.WentOtherWay("finding", "notable")
+	m.Refused("search", "search_share", winnow.SeverityLow)
+	m.BudgetTold("total", "day", "80%")
 	got := text(t, m)
 	for _, line := range []string{
 		`winnow_late_alerts_total{did="comments",reason="no_model"} 1`, `winnow_late_alerts_total{did="notables",reason="queued"} 0`,
+		`winnow_budget_refusals_total{limit="search_share",scope="search",severity="low"} 1`,
+		`winnow_budget_warnings_total{period="day",scope="total",warning="80%"} 1`, `winnow_budget_warnings_total{period="month",scope="total",warning="forecast"} 0`,
 		`winnow_deliveries_other_way_total{other="notable",sink="finding"} 1`,
 		`winnow_deliveries_total{result="delivered",sink="update"} 1`,
 		`winnow_deliveries_total{result="auth",sink="update"} 1`,

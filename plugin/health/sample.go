@@ -36,6 +36,9 @@ type Source struct {
 	// concurrent use.
 	Awaited func() map[string]int
 
+	// Budgets returns how the limits of money stand, which name their scopes in labels; nil: there are none.
+	Budgets func(t *ledger.Tx, now time.Time) ([]ledger.BudgetState, error)
+
 	// Reconciled returns until when everything that Splunk fired was compared; zero: not yet. nil: nobody
 	// knows.
 	Reconciled func(*ledger.Tx) (time.Time, error)
@@ -59,23 +62,23 @@ type sampler struct {
 type sample struct {
 	err map[string]error // by ledger, spool, disk
 
-	gauges             ledger.Gauges
-	reconciled         time.Time
-	ahead              time.Duration
-	ledgerBytes        int64
-	ledgerFree         int64 // of those
-	auditGaps          int
-	awaited            map[string]int
-	records            int
-	spoolBytes         int64
-	oldest             time.Time // zero: the spool is empty
-	quarantined        int
-	free               int64
-	heartbeat          time.Time // zero: none
-	jumped             time.Duration
-	open               map[string]bool
-	dayLimit, monLimit *winnow.NanoUSD
-	minFree            int64
+	gauges      ledger.Gauges
+	reconciled  time.Time
+	ahead       time.Duration
+	ledgerBytes int64
+	ledgerFree  int64 // of those
+	auditGaps   int
+	awaited     map[string]int
+	records     int
+	spoolBytes  int64
+	oldest      time.Time // zero: the spool is empty
+	quarantined int
+	free        int64
+	heartbeat   time.Time // zero: none
+	jumped      time.Duration
+	open        map[string]bool
+	budgets     []ledger.BudgetState
+	minFree     int64
 }
 
 const (
@@ -94,8 +97,7 @@ func (s *sampler) sample(ctx context.Context) *sample {
 	}
 	d := s.Deployment
 	out := &sample{
-		err: map[string]error{}, dayLimit: d.Settings.Budget.Day, monLimit: d.Settings.Budget.Month, minFree: d.Settings.Gate.MinFree,
-		jumped: s.clocks.look(now),
+		err: map[string]error{}, minFree: d.Settings.Gate.MinFree, jumped: s.clocks.look(now),
 	}
 	out.err["ledger"] = out.readLedger(ctx, &s.Source, now)
 	out.err["spool"] = out.readSpool(d)
@@ -132,7 +134,7 @@ func (x *sample) readLedger(ctx context.Context, s *Source, now time.Time) (err 
 		return err
 	}
 	return l.View(ctx, func(t *ledger.Tx) (err error) {
-		if x.gauges, err = t.Gauges(now); err != nil {
+		if x.gauges, err = t.Gauges(); err != nil {
 			return err
 		}
 		if x.auditGaps, err = t.AuditGaps(); err == nil && s.Reconciled != nil {
@@ -140,6 +142,9 @@ func (x *sample) readLedger(ctx context.Context, s *Source, now time.Time) (err 
 		}
 		if err == nil && s.Ahead != nil {
 			x.ahead, err = s.Ahead(t)
+		}
+		if err == nil && s.Budgets != nil {
+			x.budgets, err = s.Budgets(t, now)
 		}
 		return err
 	})
@@ -216,9 +221,11 @@ var (
 	auditGaps    = desc("winnow_audit_gaps", "Alerts whose last record is not in the audit chain yet.")
 	awaited      = desc("winnow_receipts_awaited", "Deliveries that were sent and are not known to have arrived.", "sink")
 	heartbeatAge = desc("winnow_heartbeat_age_seconds", "Age of the worker's heartbeat, as the action sees it.")
-	budgetLimit  = desc("winnow_budget_limit_dollars", "[budget]; absent without a limit.", "period")
-	budgetLeft   = desc("winnow_budget_left_dollars", "What may still be booked; absent without a limit.", "period")
-	budgetSpent  = desc("winnow_budget_booked_dollars", "What is booked, UTC.", "period")
+	budgetLimit  = desc("winnow_budget_limit_dollars", "A limit, with what it is raised by; absent without one.", "scope", "name", "period")
+	budgetLeft   = desc("winnow_budget_left_dollars", "What may still be booked; absent without a limit.", "scope", "name", "period")
+	budgetSpent  = desc("winnow_budget_booked_dollars", "What is booked, UTC.", "scope", "name", "period")
+	budgetRaised = desc("winnow_budget_raised_dollars", "By how much a limit is raised for a time; absent without one.", "scope", "name", "period")
+	budgetSoon   = desc("winnow_budget_expected_dollars", "What will be booked when the period ends, at the present rate.", "scope", "name", "period")
 	breakerOpen  = desc("winnow_model_breaker_open", "1 while a paid model is left alone because it does not answer.", "model")
 	readable     = desc("winnow_state_readable", "1 when this part of the state folder could be read.", "part")
 	reconciledAt = desc("winnow_reconciled_timestamp_seconds", "Everything that Splunk fired before was compared, Unix time.")
@@ -229,7 +236,7 @@ var (
 var liveDescs = []*prometheus.Desc{
 	alertsHeld, queueAlerts, queueOldest, outboxWaits, outboxOldest, spoolFiles, spoolBytes, spoolOldest, spoolBad, diskFree, diskLeast, ledgerBytes,
 	ledgerFree, ledgerBad, auditBroken, auditEntries, auditGaps, awaited,
-	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, breakerOpen, readable, reconciledAt, clockJump,
+	heartbeatAge, budgetLimit, budgetLeft, budgetSpent, budgetRaised, budgetSoon, breakerOpen, readable, reconciledAt, clockJump,
 	clockAhead,
 }
 
@@ -311,15 +318,33 @@ func (x *sample) sendLedger(send func(*prometheus.Desc, float64, ...string), now
 			send(outboxOldest, age(now, o.Oldest), o.Sink)
 		}
 	}
-	for _, p := range []struct {
-		period string
-		limit  *winnow.NanoUSD
-		spent  winnow.NanoUSD
-	}{{"day", x.dayLimit, x.gauges.Day}, {"month", x.monLimit, x.gauges.Month}} {
-		send(budgetSpent, float64(p.spent)/1e9, p.period)
-		if p.limit != nil {
-			send(budgetLimit, float64(*p.limit)/1e9, p.period)
-			send(budgetLeft, float64(max(*p.limit-p.spent, 0))/1e9, p.period)
+	x.sendBudgets(send)
+}
+
+// mostBudgets bounds the series of limits: whoever sets more finds the rest with `winnow budget show`.
+const mostBudgets = 200
+
+func (x *sample) sendBudgets(send func(*prometheus.Desc, float64, ...string)) {
+	usd := func(n winnow.NanoUSD) float64 { return float64(n) / 1e9 }
+	names := newFirsts(mostBudgets)
+	seen := map[[3]string]bool{}
+	for i := range x.budgets {
+		b := &x.budgets[i]
+		name := ""
+		if b.Name != "" {
+			name = names.of(b.Name)
+		}
+		labels := [3]string{string(b.Kind), name, string(b.Period)}
+		if name == other || seen[labels] { // a name that is too long may be cut to that of another
+			continue
+		}
+		seen[labels] = true
+		send(budgetSpent, usd(b.Booked), labels[:]...)
+		send(budgetSoon, usd(b.Expected), labels[:]...)
+		if b.Limit != nil {
+			send(budgetLimit, usd(*b.Limit), labels[:]...)
+			send(budgetLeft, usd(b.Left()), labels[:]...)
+			send(budgetRaised, usd(b.Raised), labels[:]...)
 		}
 	}
 }

@@ -34,8 +34,7 @@ func text(t *testing.T, m *Metrics) string {
 func folder(t *testing.T) (*Metrics, *Source, *time.Time) {
 	t.Helper()
 	d := &state.Deployment{State: t.TempDir(), Settings: &conf.Settings{
-		Gate:   conf.Gate{WorkerGrace: 2 * time.Minute, MinFree: 1},
-		Budget: conf.Budget{Day: new(winnow.NanoUSD(2_000_000_000))},
+		Gate: conf.Gate{WorkerGrace: 2 * time.Minute, MinFree: 1},
 	}}
 	if err := d.Init(); err != nil {
 		t.Fatal(err)
@@ -47,7 +46,15 @@ func folder(t *testing.T) (*Metrics, *Source, *time.Time) {
 	t.Cleanup(func() { _ = l.Close() })
 	now := start
 	m := New("v1", nil)
-	s := &Source{Deployment: d, Now: func() time.Time { return now }, Breakers: func() map[string]bool { return map[string]bool{"small": true} }}
+	s := &Source{
+		Deployment: d, Now: func() time.Time { return now }, Breakers: func() map[string]bool { return map[string]bool{"small": true} },
+		Budgets: func(t *ledger.Tx, now time.Time) ([]ledger.BudgetState, error) {
+			return t.Budgets([]ledger.ScopeBounds{
+				{Scope: ledger.Total, Bounds: ledger.Bounds{Day: new(winnow.NanoUSD(2_000_000_000))}},
+				{Scope: ledger.Scope{Kind: ledger.ScopeSearch, Name: "VPN"}, Bounds: ledger.Bounds{Month: new(winnow.NanoUSD(3_000_000_000))}},
+			}, now)
+		},
+	}
 	m.Use(*s)
 	return m, s, &now
 }
@@ -129,14 +136,15 @@ func TestMetricsOfAState(t *testing.T) {
 	got := text(t, m)
 	for _, line := range []string{
 		"winnow_spool_files 1", "winnow_spool_bytes 5", "winnow_spool_oldest_seconds 60", "winnow_spool_quarantined_files 0",
-		`winnow_state_readable{part="ledger"} 1`, `winnow_budget_left_dollars{period="day"} 2`, `winnow_model_breaker_open{model="small"} 1`,
-		`winnow_budget_booked_dollars{period="month"} 0`, "winnow_clock_jump_seconds 0",
+		`winnow_state_readable{part="ledger"} 1`, `winnow_budget_left_dollars{name="",period="day",scope="total"} 2`, `winnow_model_breaker_open{model="small"} 1`,
+		`winnow_budget_booked_dollars{name="",period="month",scope="total"} 0`, `winnow_budget_limit_dollars{name="VPN",period="month",scope="search"} 3`,
+		`winnow_budget_expected_dollars{name="",period="day",scope="total"} 0`, "winnow_clock_jump_seconds 0",
 	} {
 		if !strings.Contains(got, "\n"+line+"\n") {
 			t.Errorf("missing: %s\n%s", line, got)
 		}
 	}
-	if strings.Contains(got, "winnow_budget_limit_dollars{period=\"month\"}") {
+	if strings.Contains(got, "winnow_budget_limit_dollars{name=\"\",period=\"month\"") {
 		t.Error("a limit that nobody has set")
 	}
 	_ = os.Remove(name)
@@ -152,6 +160,9 @@ func TestMetricsOfAState(t *testing.T) {
 // What the worker knows of its ledger is told also when the file cannot be read.
 func TestMetricsOfTheAuditChain(t *testing.T) {
 	m, s, now := folder(t)
+	if !strings.Contains(text(t, m), "\nwinnow_ledger_free_bytes ") { // how many there are, migrations say
+		t.Error("free bytes are not told")
+	}
 	l, err := ledger.Open(t.Context(), s.Deployment.Path("ledger.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +190,7 @@ func TestMetricsOfTheAuditChain(t *testing.T) {
 	}
 	add("01KAG8Y6V0AAAAAAAAAAAAAAAA")
 	says("all is well", "winnow_audit_broken 0", "winnow_audit_entries 2", "winnow_audit_gaps 0", "winnow_ledger_damaged 0",
-		"winnow_ledger_free_bytes 0", `winnow_receipts_awaited{sink="indexers"} 3`)
+		`winnow_receipts_awaited{sink="indexers"} 3`)
 	l.FailAudit(errors.New("broken"))
 	add("01KAG8Y6V0AAAAAAAAAAAAAAAB")
 	says("nothing can be audited", "winnow_audit_broken 1", "winnow_audit_entries 2", "winnow_audit_gaps 1")

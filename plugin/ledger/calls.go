@@ -32,20 +32,6 @@ type Charge struct {
 	At time.Time
 }
 
-// Limits bound what may be booked in a day and in a month, both of UTC. nil: no limit.
-type Limits struct{ Day, Month *winnow.NanoUSD }
-
-// LimitError says that a charge would pass a limit.
-type LimitError struct {
-	Limit      string // "day", "month", or "unpriced": no price, while a limit is set
-	Max, Spent winnow.NanoUSD
-}
-
-// Error names the limit.
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("ledger: budget of the %s: %s of %s is booked", e.Limit, e.Spent, e.Max)
-}
-
 // CallState says how sure the price of an attempt is.
 type CallState string
 
@@ -236,65 +222,10 @@ func (t *Tx) reserve(r *reserve) error {
 		day: dayOf(micro(c.At)), search: c.Search, team: c.Team, severity: c.Severity, model: c.Model, task: c.Task, agent: c.Agent,
 		state: CallReserved, replay: c.Replay,
 	}, callAmount{attempts: 1, unpriced: one(c.Unpriced), booked: booked})
-	if err := t.spend(dayOf(micro(c.At)), booked); err != nil {
+	if err := t.spend(micro(c.At), c.scopes(), c.Severity, booked); err != nil {
 		return err
 	}
 	return t.rebook(c.AlertID, false)
-}
-
-// within holds a charge against the limits.
-func (t *Tx) within(r *reserve, booked winnow.NanoUSD) error {
-	if r.limits.Day == nil && r.limits.Month == nil {
-		return nil
-	}
-	if r.charge.Unpriced {
-		r.err = &LimitError{Limit: "unpriced"}
-		return nil
-	}
-	at := r.charge.At.UTC()
-	month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
-	for _, limit := range []struct {
-		name     string
-		max      *winnow.NanoUSD
-		from, to time.Time
-	}{
-		{"day", r.limits.Day, at.Truncate(24 * time.Hour), at.Truncate(24*time.Hour).AddDate(0, 0, 1)},
-		{"month", r.limits.Month, month, month.AddDate(0, 1, 0)},
-	} {
-		if limit.max == nil {
-			continue
-		}
-		spent, err := t.Spent(limit.from, limit.to)
-		if err != nil {
-			return err
-		}
-		if booked > *limit.max || spent > *limit.max-booked {
-			r.err = &LimitError{Limit: limit.name, Max: *limit.max, Spent: spent}
-			return nil
-		}
-	}
-	return nil
-}
-
-// Spent returns what is booked from one day of UTC until before another, also for alerts past retention.
-func (t *Tx) Spent(from, to time.Time) (spent winnow.NanoUSD, err error) {
-	err = t.each("SELECT booked FROM spent WHERE day >= ? AND day < ?", []any{dayOf(micro(from)), dayOf(micro(to))},
-		func(scan func(...any) error) error {
-			var n winnow.NanoUSD
-			err := scan(&n)
-			spent = plus(spent, n)
-			return err
-		})
-	return spent, err
-}
-
-// spend adds to what a day has booked.
-func (t *Tx) spend(day int64, more winnow.NanoUSD) error {
-	var before winnow.NanoUSD
-	if _, err := t.get("SELECT booked FROM spent WHERE day = ?", []any{day}, &before); err != nil {
-		return err
-	}
-	return t.exec("INSERT OR REPLACE INTO spent (day, booked) VALUES (?,?)", day, max(plus(before, more), 0))
 }
 
 func plus(a, b winnow.NanoUSD) winnow.NanoUSD {
@@ -313,9 +244,10 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 	var at int64
 	var g callGroup
 	was := callAmount{attempts: 1}
-	found, err := t.get(`SELECT alert, at, search, team, severity, model, task, agent, state, replay, tier,
+	var source string
+	found, err := t.get(`SELECT alert, at, search, team, severity, source, model, task, agent, state, replay, tier,
  unpriced, input, cached, cache_write, output, booked FROM calls WHERE n = ? AND state IN ('reserved', 'unsettled')`, []any{n},
-		&id, &at, &g.search, &g.team, &g.severity, &g.model, &g.task, &g.agent, &g.state, &g.replay, &g.tier,
+		&id, &at, &g.search, &g.team, &g.severity, &source, &g.model, &g.task, &g.agent, &g.state, &g.replay, &g.tier,
 		&was.unpriced, &was.input, &was.cached, &was.cacheWrite, &was.output, &was.booked)
 	if err != nil || !found {
 		return "", err // settled already, or past retention
@@ -342,7 +274,7 @@ func (t *Tx) settle(n int64, s Settlement) (changed string, err error) {
 	if err != nil || booked == before {
 		return id, err
 	}
-	return id, t.spend(dayOf(at), booked-before)
+	return id, t.spend(at, scopesOf(g.search, g.team, source), g.severity, booked-before)
 }
 
 // abandon marks the reserves of a worker that died: nobody knows whether those calls were billed.

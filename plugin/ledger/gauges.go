@@ -13,8 +13,6 @@ type Gauges struct {
 	Alerts []StateGauge
 	Queue  []QueueGauge
 	Outbox []OutboxGauge
-
-	Day, Month winnow.NanoUSD // booked so far, UTC
 }
 
 // StateGauge is how many alerts the ledger holds in one state.
@@ -40,7 +38,7 @@ type OutboxGauge struct {
 }
 
 // Gauges returns what the ledger holds.
-func (t *Tx) Gauges(now time.Time) (g Gauges, err error) {
+func (t *Tx) Gauges() (g Gauges, err error) {
 	// Of the roll-ups, which have a row for each search, rule and outcome, and not for each alert.
 	err = t.each("SELECT state, source, sum(alerts) FROM alert_sums WHERE grain = 0 GROUP BY state, source HAVING sum(alerts) > 0 ORDER BY state, source", nil,
 		func(scan func(...any) error) error {
@@ -76,14 +74,7 @@ func (t *Tx) Gauges(now time.Time) (g Gauges, err error) {
 	if err != nil {
 		return g, err
 	}
-	now = now.UTC()
-	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	day := now.Truncate(24 * time.Hour)
-	if g.Day, err = t.Spent(day, day.AddDate(0, 0, 1)); err != nil {
-		return g, err
-	}
-	g.Month, err = t.Spent(month, month.AddDate(0, 1, 0))
-	return g, err
+	return g, nil
 }
 
 // timeOfID returns the time in an ID, which is a ULID; zero for anything else.

@@ -165,6 +165,7 @@ type Tx struct {
 	l   *Ledger
 
 	counts  counts        // not yet in the tables of tallies
+	sums    sums          // of what is booked, likewise
 	audited []audit.Entry // what happened in it, without numbers yet
 	head    auditHead     // of the chain, once they have some
 }
@@ -188,7 +189,7 @@ func (l *Ledger) Update(ctx context.Context, f func(*Tx) error) error {
 		if err := f(t); err != nil {
 			return err
 		}
-		if err := t.keepCounts(); err != nil {
+		if err := errors.Join(t.keepCounts(), t.keepSums()); err != nil {
 			return err
 		}
 		return t.writeAudit()

@@ -538,6 +538,52 @@ DROP TABLE tallies;
 DROP TABLE tally_days;
 DROP TABLE call_tallies;
 `,
+	`
+-- What is booked has limits of its own for searches, teams and models, and high and critical alerts have money kept for them.
+ALTER TABLE spent ADD COLUMN high INTEGER NOT NULL DEFAULT 0;     -- of it, for alerts of severity high and unknown
+ALTER TABLE spent ADD COLUMN critical INTEGER NOT NULL DEFAULT 0;
+UPDATE spent SET high = min(booked, c.high), critical = min(booked, c.critical) FROM (SELECT at - at % 86400000000 AS day,
+ CAST(min(total(CASE WHEN severity IN (0, 4) THEN booked ELSE 0 END), 9e18) AS INTEGER) AS high,
+ CAST(min(total(CASE WHEN severity = 5 THEN booked ELSE 0 END), 9e18) AS INTEGER) AS critical FROM calls WHERE state <> 'released' GROUP BY 1) c WHERE c.day = spent.day;
+
+CREATE TABLE spent_by (                    -- the same by search, team and model
+  scope    TEXT NOT NULL,                  -- see ScopeKind
+  name     TEXT NOT NULL,
+  day      INTEGER NOT NULL,
+  booked   INTEGER NOT NULL,
+  high     INTEGER NOT NULL,
+  critical INTEGER NOT NULL,
+  PRIMARY KEY (scope, name, day)
+) WITHOUT ROWID;
+INSERT INTO spent_by SELECT scope, name, day, CAST(min(total(booked), 9e18) AS INTEGER),
+ CAST(min(total(CASE WHEN severity IN (0, 4) THEN booked ELSE 0 END), 9e18) AS INTEGER),
+ CAST(min(total(CASE WHEN severity = 5 THEN booked ELSE 0 END), 9e18) AS INTEGER) FROM (
+ SELECT 'search' AS scope, search AS name, at - at % 86400000000 AS day, booked, severity FROM calls WHERE state <> 'released' AND search <> ''
+ UNION ALL SELECT 'team', CASE team WHEN '' THEN 'unassigned' ELSE team END, at - at % 86400000000, booked, severity FROM calls
+ WHERE state <> 'released' UNION ALL SELECT 'model', source, at - at % 86400000000, booked, severity FROM calls WHERE state <> 'released' AND source <> '')
+ GROUP BY scope, name, day HAVING total(booked) > 0;
+
+CREATE TABLE budget_raises (               -- what people add to limits for a time
+  scope  TEXT NOT NULL,
+  name   TEXT NOT NULL,
+  amount INTEGER NOT NULL,
+  at     INTEGER NOT NULL,
+  until  INTEGER NOT NULL,
+  actor  TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (scope, name)
+) WITHOUT ROWID;
+
+CREATE TABLE budget_told (                 -- what people were told of limits
+  scope  TEXT NOT NULL,
+  name   TEXT NOT NULL,
+  period TEXT NOT NULL,
+  start  INTEGER NOT NULL,                 -- of the period
+  what   TEXT NOT NULL,
+  at     INTEGER NOT NULL,
+  PRIMARY KEY (scope, name, period, start, what)
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

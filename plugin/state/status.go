@@ -13,15 +13,28 @@ import (
 // winnow:status.
 type Status struct {
 	Time    time.Time `json:"time"`
-	Event   string    `json:"event"` // rules_loaded, rules_broken, mode_changed, mode_ended, reconcile_failed, reconciled
-	Level   string    `json:"level"` // info, error
+	Event   string    `json:"event"` // rules_loaded, rules_broken, mode_changed, mode_ended, reconcile_failed, reconciled, budget_warning
+	Level   string    `json:"level"` // info, warning, error
 	Rules   int       `json:"rules"` // in force
 	Version string    `json:"version"`
 	Kept    bool      `json:"kept"`   // the rules in force are the last good ones, and not those of the files
 	Errors  []string  `json:"errors"` // at most twenty of error_count
 	Count   int       `json:"error_count"`
 
-	Mode *ModeChange `json:"change,omitempty"` // of mode_changed and mode_ended
+	Mode   *ModeChange    `json:"change,omitempty"` // of mode_changed and mode_ended
+	Budget *BudgetWarning `json:"budget,omitempty"` // of budget_warning
+}
+
+// BudgetWarning says how a limit stands. Amounts are micro-dollars.
+type BudgetWarning struct {
+	Warning  string    `json:"warning"` // the share that is booked, like "80%", or "forecast": it will not last
+	Scope    string    `json:"scope"`   // total, search, team or model
+	Name     string    `json:"name"`    // of the search, team or model
+	Period   string    `json:"period"`  // day or month
+	From     time.Time `json:"from"`    // its start, UTC
+	Limit    int64     `json:"limit_microusd"`
+	Booked   int64     `json:"booked_microusd"`
+	Expected int64     `json:"expected_microusd"` // at the end of the period, at the present rate
 }
 
 // Limits of status.ndjson: broken rule files can have very many errors, each with text of theirs.

@@ -50,6 +50,7 @@ type storedCall struct {
 	Withheld []string      `json:"withheld,omitempty"`
 	Cut      []string      `json:"cut,omitempty"`
 	Taint    []string      `json:"taint,omitempty"`
+	Smaller  bool          `json:"smaller,omitempty"` // for want of money, see llm.Answer
 	Usage    storedUsage   `json:"usage"`
 }
 
@@ -74,7 +75,7 @@ func (e *Engine) keepAnswers(t *ledger.Tx, id string, an *llm.Analysis) error {
 			paid = true
 			a, u := &c.Answer, &c.Usage
 			s.Prompt, s.Answer, s.Failed, s.Declined = a.Prompt, string(a.JSON), c.Failed, c.Declined
-			s.Withheld, s.Cut, s.Taint = a.Withheld, a.Cut, a.Taint
+			s.Withheld, s.Cut, s.Taint, s.Smaller = a.Withheld, a.Cut, a.Taint, a.Smaller
 			s.Usage = storedUsage{u.Calls, u.InputTokens, u.CachedTokens, u.OutputTokens, int64(u.Price), u.Unpriced}
 		}
 		kept.Calls = append(kept.Calls, s)
@@ -118,6 +119,7 @@ func (a *Answers) calls() []llm.Call {
 			Task: s.Task, Agent: s.Agent, Model: s.Model, Source: s.Source, Failed: s.Failed, Declined: s.Declined, Usage: u,
 			Answer: llm.Answer{
 				JSON: []byte(s.Answer), Usage: u, Model: s.Model, Prompt: s.Prompt, Withheld: s.Withheld, Cut: s.Cut, Taint: s.Taint,
+				Smaller: s.Smaller,
 			},
 		}
 	}

@@ -15,9 +15,9 @@ import (
 // Books books calls to models in the ledger, within [budget]: it is the llm.Budget of a deployment.
 // Models must be asked outside of transactions, because each reserve is one. Safe for concurrent use.
 type Books struct {
-	Ledger *ledger.Ledger
-	Limits conf.Budget
-	Now    func() time.Time
+	Ledger   *ledger.Ledger
+	Settings *conf.Settings // nil: there are no limits
+	Now      func() time.Time
 
 	// Replay books calls as those of `winnow replay`: they count against the limits, and are no cost of
 	// the alert.
@@ -31,9 +31,11 @@ func (b *Books) Reserve(ctx context.Context, c llm.Charge) (llm.Booking, error) 
 		AlertID: c.AlertID, Search: c.Search, Team: c.Team, Severity: c.Severity, Task: string(c.Task), Agent: c.Agent,
 		Model: c.Model, Source: c.Source, Prompt: c.Prompt, Attempt: c.Attempt, Replay: b.Replay,
 		Reserve: c.Reserve, Unpriced: c.Unpriced, Fields: c.Fields, Bytes: c.Bytes, SHA256: c.SHA256, At: b.Now(),
-	}, ledger.Limits{Day: b.Limits.Day, Month: b.Limits.Month})
+	}, limitsOf(b.Settings, c.Search, c.Team, c.Source))
 	if limit, ok := errors.AsType[*ledger.LimitError](err); ok {
-		return 0, &llm.BudgetError{Limit: limit.Limit, Max: limit.Max, Spent: limit.Spent}
+		return 0, &llm.BudgetError{
+			Limit: limit.Limit, Scope: string(limit.Scope.Kind), Name: limit.Scope.Name, Max: limit.Max, Spent: limit.Spent, Kept: limit.Kept,
+		}
 	}
 	if err != nil {
 		return 0, fmt.Errorf("book a call to %s: %w", c.Model, err)

@@ -17,13 +17,13 @@ func TestBooksAreABudget(t *testing.T) {
 	r.at = time.Date(2026, 3, 31, 23, 59, 59, 0, time.UTC)
 	var budget llm.Budget = &Books{
 		Ledger: r.ledger, Now: func() time.Time { return r.at },
-		Limits: conf.Budget{Day: new(winnow.NanoUSD(100)), Month: new(winnow.NanoUSD(150))},
+		Settings: &conf.Settings{Budget: conf.Budget{Day: new(winnow.NanoUSD(100)), Month: new(winnow.NanoUSD(150))}},
 	}
 	ctx := t.Context()
 	n, err := budget.Reserve(ctx, llm.Charge{AlertID: "A", Model: "m", Reserve: 100})
 	r.ok(err)
 	_, err = budget.Reserve(ctx, llm.Charge{AlertID: "A", Model: "m", Reserve: 1})
-	if limit, ok := errors.AsType[*llm.BudgetError](err); !ok || *limit != (llm.BudgetError{Limit: "day", Max: 100, Spent: 100}) {
+	if limit, ok := errors.AsType[*llm.BudgetError](err); !ok || *limit != (llm.BudgetError{Limit: "day", Scope: "total", Max: 100, Spent: 100}) {
 		t.Errorf("over the day's limit: %v", err)
 	}
 	_, err = budget.Reserve(ctx, llm.Charge{AlertID: "A", Model: "m", Unpriced: true})

@@ -1,6 +1,8 @@
 package triage
 
 import (
+	"cmp"
+
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/cache"
 	"github.com/winnow-soc/winnow/plugin/alertaction"
@@ -19,14 +21,15 @@ type finding struct {
 	fields           winnow.Fields
 	text             winnow.Case
 	reason           winnow.Reason
+	state            winnow.State // escalated pages somebody; "" waits for review
 }
 
 // isFinding reports whether a record is of a finding.
 func isFinding(p winnow.Proposal) bool {
-	return p.Kind == winnow.ProposeEscalate && (p.Reason == winnow.ReasonRuleMiss || p.Reason == winnow.ReasonRecall)
+	return p.Kind == winnow.ProposeEscalate && (p.Reason == winnow.ReasonRuleMiss || p.Reason == winnow.ReasonRecall || p.Reason == winnow.ReasonNoBudget)
 }
 
-// raiseFinding puts a finding into the review queue, whatever the run is: it changes nothing in Splunk
+// raiseFinding puts a finding before people, whatever the run is: it changes nothing in Splunk
 // that a person has not asked for. It returns the ID of its alert.
 func (e *Engine) raiseFinding(t *ledger.Tx, f finding) (string, error) {
 	now := e.Now().UTC()
@@ -40,7 +43,7 @@ func (e *Engine) raiseFinding(t *ledger.Tx, f finding) (string, error) {
 	}
 	rec := winnow.NewRecord(&a, winnow.Proposal{Kind: winnow.ProposeEscalate, Reason: f.reason, Rule: first(f.fields["rule"])})
 	rec.Verdict.Case = f.text
-	rec.Outcome = e.Outcome(f.search, winnow.StateInReview, f.reason, "winnow")
+	rec.Outcome = e.Outcome(f.search, cmp.Or(f.state, winnow.StateInReview), f.reason, "winnow")
 	return a.ID, e.settleNew(t, ledger.Entry{Alert: a, Team: e.Teams.Of(&a).Name, Key: cache.KeyOf(e.Keys, e.Fields, &a)}, rec)
 }
 

@@ -19,7 +19,11 @@ func (e *Engine) join(entry *ledger.Entry, rec *winnow.Record, first *winnow.Rec
 		FirstResponse: fmt.Sprintf("Settle %s; this one follows.", first.ID),
 	}
 	entry.Joined, entry.Advice = first.ID, nil
-	state, reason := raise(&entry.Alert, winnow.ReasonOpenCase, e.search(rec.SearchName).Policy)
+	why := winnow.ReasonOpenCase
+	if e.unpaid(first) { // the finding that stands for that one stands for this one too
+		why = winnow.ReasonNoBudget
+	}
+	state, reason := raise(&entry.Alert, why, e.search(rec.SearchName).Policy)
 	if first.Outcome.State == winnow.StateEscalated {
 		state = winnow.StateEscalated
 	}

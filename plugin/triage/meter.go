@@ -41,6 +41,10 @@ type Meter interface {
 
 	// Late says that an alert was not settled in time, what was done so that people see it, and why it waits.
 	Late(did string, why winnow.Reason)
+
+	// BudgetTold says that people were told of a limit of money: the kind of its scope, day or month, and
+	// the share that is booked, or forecast.
+	BudgetTold(scope, period, warning string)
 }
 
 // silent counts nothing.
@@ -56,6 +60,7 @@ func (silent) Looked(bool)                                         {}
 func (silent) Delivered(string, error, bool)                       {}
 func (silent) WentOtherWay(string, string)                         {}
 func (silent) Late(string, winnow.Reason)                          {}
+func (silent) BudgetTold(string, string, string)                   {}
 
 // kept is an outcome that counts once its transaction is committed.
 type kept struct {

@@ -61,6 +61,9 @@ func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, 
 		}
 	case winnow.StateInReview:
 		e.enterOpen(entry.Key, rec.ID)
+		if err := e.standIn(t, rec); err != nil {
+			return err
+		}
 	case winnow.StateClosed:
 		if err := e.keep(t, entry, rec); err != nil {
 			return err
@@ -131,7 +134,7 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 	}
 	stands := e.stands(entry, rec)
 	switch {
-	case e.writes(sink) && !stands && e.survives(rec) && !groupedIn(rec):
+	case e.writes(sink) && !stands && e.survives(rec) && !e.groupedIn(rec):
 		return ledger.DeliverNotable, false
 	case sink.Type == conf.SinkUpdate && stands && rec.Outcome.Run == winnow.RunEnforce:
 		return ledger.DeliverUpdate, false
@@ -181,10 +184,10 @@ func (e *Engine) survives(rec *winnow.Record) bool {
 	return rec.Outcome.State != winnow.StateClosed
 }
 
-// groupedIn reports whether an alert of a recall is told of by the recall's one finding. What is believed
-// real stands for itself.
-func groupedIn(rec *winnow.Record) bool {
-	return isRecalled(rec.Proposal) && rec.Outcome.State == winnow.StateInReview
+// groupedIn reports whether an alert is told of by one finding for many: by that of its recall, or by the one for
+// all for which there was no money. What is believed real stands for itself.
+func (e *Engine) groupedIn(rec *winnow.Record) bool {
+	return rec.Outcome.State == winnow.StateInReview && (isRecalled(rec.Proposal) || e.unpaid(rec))
 }
 
 // GiveUpUnread escalates an alert whose entry in the ledger cannot be read, as far as it is known.

@@ -43,6 +43,7 @@ type lateMeter struct {
 }
 
 func (m *lateMeter) Late(did string, why winnow.Reason) { m.said = append(m.said, did+" "+string(why)) }
+func (m *lateMeter) BudgetTold(string, string, string)  {}
 func (m *lateMeter) WentOtherWay(sink, other string)    { m.said = append(m.said, sink+" to "+other) }
 
 // turns lets the worker take turns until it has nothing to do.

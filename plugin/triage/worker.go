@@ -62,6 +62,7 @@ type Worker struct {
 	retained  time.Time   // when old things were last removed
 	judged    time.Time   // when it was last judged whether the clock may be right
 	pruning   bool        // and there is more to remove
+	watched   time.Time   // when it was last looked how budgets stand
 	published time.Time   // when Publish was last called
 	dirty     bool        // there is something to publish
 
@@ -243,7 +244,7 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
 	delivered, deliverErr := w.deliver(ctx)
 	w.stuck = w.stuck || deliverErr != nil
-	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, w.retain(ctx), w.Engine.Checkpoint(ctx, false))
+	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, w.watchBudget(ctx), w.retain(ctx), w.Engine.Checkpoint(ctx, false))
 	busy = imported+recalled+reconciled+triaged+shown+delivered > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {

@@ -176,7 +176,7 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 	if err != nil {
 		return nil, err
 	}
-	p.models.books.set(&triage.Books{Ledger: p.ledger, Limits: p.Settings.Budget, Now: p.models.g.now})
+	p.models.books.set(&triage.Books{Ledger: p.ledger, Settings: p.Settings, Now: p.models.g.now})
 	o := triage.Options{
 		Ledger: p.ledger, Gate: p.gate, Analyst: p.pipeline, Facts: p.facts, Settings: p.Settings, Fields: p.Fields,
 		Keys: p.keys, Lists: p.gate.Lists, Generation: gen, Now: now, Run: run, Sinks: sinks,

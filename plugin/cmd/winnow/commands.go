@@ -54,6 +54,8 @@ func applyCommand(t *ledger.Tx, w *triage.Worker, body []byte, log *slog.Logger)
 		return applyAccept(t, w.Engine, body, log)
 	case commandClock:
 		return applyClock(t, w.Engine, body, log)
+	case triage.CommandBudget:
+		return applyBudget(t, w.Engine, body, log)
 	case triage.CommandRecall, triage.CommandResume:
 		return applyRecall(t, w.Engine, body, log)
 	case triage.CommandRetry:

@@ -315,7 +315,7 @@ func (x *diagnosis) ledger(ctx context.Context) {
 			x.warn("outbox", "`winnow ledger show ID` says why", "%s given up", things(given, "delivery was", "deliveries were"))
 		}
 		x.ok("ledger", "sound; %s", things(waiting, "delivery waits", "deliveries wait"))
-		return errors.Join(x.clock(t), x.unaudited(t), x.reconciled(t))
+		return errors.Join(x.clock(t), x.unaudited(t), x.reconciled(t), x.budgets(t))
 	})
 	if err != nil {
 		x.wrong("ledger", "", err)

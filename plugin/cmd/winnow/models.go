@@ -85,16 +85,26 @@ func (m *models) open(name string) (llm.Model, error) {
 		Team: func(a *winnow.Alert) string { return m.teams.Of(a).Name },
 	}
 	for _, n := range append([]string{name}, s.Fallback...) {
-		caller, err := m.caller(n)
+		b, err := m.backend(n)
 		if err != nil {
 			return nil, err
 		}
-		b := m.d.Settings.Models[n]
-		o.Backends = append(o.Backends, chat.Backend{
-			Caller: caller, MaxOutput: b.MaxOutputTokens, Form: chat.Form(b.Form), Ceiling: redact.Class(b.DataClass),
-		})
+		o.Backends = append(o.Backends, b)
+	}
+	if b := m.d.Settings.Budget; b.WhenSpent == conf.SpentSmaller {
+		smaller, err := m.backend(b.Smaller)
+		if err != nil {
+			return nil, fmt.Errorf("[budget] smaller: %w", err)
+		}
+		o.Smaller = &smaller
 	}
 	return chat.New(name, o)
+}
+
+func (m *models) backend(name string) (chat.Backend, error) {
+	caller, err := m.caller(name)
+	s := m.d.Settings.Models[name]
+	return chat.Backend{Caller: caller, MaxOutput: s.MaxOutputTokens, Form: chat.Form(s.Form), Ceiling: redact.Class(s.DataClass)}, err
 }
 
 // shared opens what all language models share.

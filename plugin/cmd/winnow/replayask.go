@@ -52,7 +52,7 @@ func (g *globals) openAsking(ctx context.Context, o *rerunOptions) (_ *rerun, er
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	p.models.books.set(&triage.Books{Ledger: l, Limits: d.Settings.Budget, Now: g.now, Replay: true})
+	p.models.books.set(&triage.Books{Ledger: l, Settings: d.Settings, Now: g.now, Replay: true})
 	return r, nil
 }
 

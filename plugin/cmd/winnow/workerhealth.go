@@ -44,6 +44,9 @@ func (g *globals) serveHealth(d *state.Deployment, p *parts, sinks []triage.Sink
 	g.metrics.Use(health.Source{
 		Deployment: d, Now: g.now, Ledger: p.ledger, Breakers: p.models.breakers, Reconciled: reconciledUntil, Ahead: triage.ClockAhead,
 		Awaited: func() map[string]int { return receiptsOf(sinks) },
+		Budgets: func(t *ledger.Tx, now time.Time) ([]ledger.BudgetState, error) {
+			return t.Budgets(triage.Budgets(d.Settings), now)
+		},
 	})
 	cannot := func(err error) { log.Error("health and metrics are not answered", "err", err) }
 	stop, err := health.Serve(g.metrics, healthPlace(d), cannot)
@@ -121,8 +124,9 @@ func (b *countedBudget) Reserve(ctx context.Context, c llm.Charge) (llm.Booking,
 	booking, err := b.next.Reserve(ctx, c)
 	if err != nil {
 		a.Outcome, a.Unpriced = "not_booked", false
-		if _, ok := errors.AsType[*llm.BudgetError](err); ok {
+		if limit, ok := errors.AsType[*llm.BudgetError](err); ok {
 			a.Outcome = "no_budget"
+			b.metrics.Refused(limit.Scope, limit.Limit, c.Severity)
 		}
 		b.metrics.Attempted(a)
 		return booking, err
