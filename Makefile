@@ -102,6 +102,10 @@ chaos: needs ## kill the programs at random points, WINNOW_CHAOS_ROUNDS (3000) t
 interleave: needs ## let people and winnow act at once on notable events, 10,000 times on each interface; nobody's change is lost
 	$(GO) test -run 'TestNoPersonsChangeIsLost' -count=1 -timeout 60m ./plugin/splunk -rapid.checks=10000
 
+.PHONY: flood
+flood: needs ## let WINNOW_FLOOD (a million) low alerts ask for money and wait; one critical alert among them neither waits nor starves
+	WINNOW_FLOOD="$${WINNOW_FLOOD:-1000000}" $(GO) test -v -run 'TestFlood' -count=1 -timeout 30m ./plugin/ledger ./plugin/triage
+
 .PHONY: soak
 soak: needs ## fire 200 alerts a second for WINNOW_SOAK (10m); memory and disk must stay flat, and nothing is lost
 	WINNOW_SOAK="$${WINNOW_SOAK:-10m}" $(GO) test -v -run 'TestSoak$$' -count=1 -timeout 120m ./plugin/chaos
