@@ -152,7 +152,10 @@ func (g *globals) showNext(s *stage, groups []review.Group) {
 		{"review show " + id, "one case, whole"},
 		{"review correct " + id + " --as TruePositive", "say what it was"},
 		{"rules test", "prove the rules that dropped the rest"},
-		{"report cost --set pipeline.model=gpt-5.4", "the bill with another model"},
+		{"report savings", "which rule paid for itself"},
+		{"report bill", "which detection to mend first"},
+		{"report pilot", "which searches can be enforced"},
+		{"report whatif --set policy.confidence=70", "what another threshold would change"},
 	}
 	width := 0
 	for _, line := range lines {
