@@ -20,9 +20,10 @@ const (
 
 // Units is what it costs to put one alert of a search to language models.
 type Units struct {
-	by   map[string]winnow.NanoUSD
-	all  winnow.NanoUSD
-	list func(bytes int64) winnow.NanoUSD
+	by     map[string]winnow.NanoUSD
+	all    winnow.NanoUSD
+	alerts int // that it was measured on
+	list   func(bytes int64) winnow.NanoUSD
 }
 
 // NewUnits measures them on what was booked from since on and before until. list estimates the cost of an alert
@@ -43,7 +44,7 @@ func newUnits(asked []ledger.Asked, list func(int64) winnow.NanoUSD) *Units {
 		u.by[a.Search] = a.Booked / winnow.NanoUSD(a.Alerts)
 		booked, alerts = booked+a.Booked, alerts+a.Alerts
 	}
-	if alerts > 0 {
+	if u.alerts = alerts; alerts > 0 {
 		u.all = booked / winnow.NanoUSD(alerts)
 	}
 	return u
@@ -51,6 +52,9 @@ func newUnits(asked []ledger.Asked, list func(int64) winnow.NanoUSD) *Units {
 
 // Measured reports whether any alert was put to a language model.
 func (u *Units) Measured() bool { return len(u.by) > 0 }
+
+// Alerts is how many alerts language models were asked about.
+func (u *Units) Alerts() int { return u.alerts }
 
 // Of returns the cost of one alert of a search with so much text.
 func (u *Units) Of(search string, bytes int64) (winnow.NanoUSD, Basis) {

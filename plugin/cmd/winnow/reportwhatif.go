@@ -114,7 +114,7 @@ func (g *globals) reportWhatIf(ctx context.Context, f *whatIfFlags) error {
 	if err != nil {
 		return err
 	}
-	r, err := g.openWhatIf(ctx, changes)
+	r, err := g.openWhatIf(ctx, nil, changes)
 	if err != nil {
 		return err
 	}
@@ -133,11 +133,11 @@ func names(changes []change) []string {
 	return out
 }
 
-// openWhatIf opens the ledger for reading, and the present setting and the others over it. --set is not of the
-// present one: it says what would be otherwise.
-func (g *globals) openWhatIf(ctx context.Context, changes []change) (*whatIf, error) {
+// openWhatIf opens the ledger for reading, and the present setting and the others over it. present are the
+// overrides of the present one: for what-if none, since --set says there what would be otherwise.
+func (g *globals) openWhatIf(ctx context.Context, present []string, changes []change) (*whatIf, error) {
 	as := *g
-	as.set = nil
+	as.set = present
 	d, err := as.open()
 	if err != nil {
 		return nil, err

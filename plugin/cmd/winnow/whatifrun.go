@@ -27,8 +27,9 @@ type whatIf struct {
 	offline llm.Model
 	counter *report.WhatIfCounter
 
-	// only, when it is not nil, says which alerts are looked at.
-	only func(*ledger.Outline) bool
+	// replayed compares with what the present setting would decide today, and not with what was recorded: settings
+	// may have been others then.
+	replayed bool
 }
 
 // Why it cannot be told where an alert would go, beside those of package triage.
@@ -66,10 +67,7 @@ func (w *whatIf) all(ctx context.Context, since, until time.Time) error {
 }
 
 func (w *whatIf) alert(ctx context.Context, o *ledger.Outline) error {
-	if w.only != nil && !w.only(o) {
-		return nil
-	}
-	c, ok, err := w.caseOf(o)
+	c, ok, err := w.caseOf(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -85,7 +83,7 @@ func (w *whatIf) alert(ctx context.Context, o *ledger.Outline) error {
 		}
 		fates = append(fates, f)
 	}
-	w.counter.Add(o, c.drifted(), fates)
+	w.counter.Add(o, !w.replayed && c.drifted(), fates)
 	return nil
 }
 
@@ -109,13 +107,24 @@ type atGate struct {
 }
 
 // caseOf reads an alert. ok is false where winnow has decided nothing.
-func (w *whatIf) caseOf(o *ledger.Outline) (*past, bool, error) {
+func (w *whatIf) caseOf(ctx context.Context, o *ledger.Outline) (*past, bool, error) {
 	rec, ok, err := report.Decided(w.t, o)
 	if err != nil || !ok {
 		return nil, false, err
 	}
 	was, ok := report.Recorded(o, &rec)
-	return &past{o: o, rec: rec, was: was}, ok, nil
+	c := &past{o: o, rec: rec, was: was}
+	if !ok || !w.replayed || was.Way == report.WayRule || was.Way == report.WayCache || was.Way == report.WayRepeats {
+		return c, ok, nil
+	}
+	course, found, err := w.again(ctx, w.present, c)
+	if err != nil || !found {
+		return c, true, err
+	}
+	if c.course = &course; course.Unknown == "" {
+		c.was.Way, c.was.Reason = report.WayOf(course.State, course.Source), course.Reason
+	}
+	return c, true, nil
 }
 
 // drifted reports whether the present setting would decide otherwise today.
@@ -281,7 +290,7 @@ func (w *whatIf) parent(ctx context.Context, s *setting, id string, depth int) (
 	if err != nil {
 		return p, err
 	}
-	c, ok, err := w.caseOf(&o)
+	c, ok, err := w.caseOf(ctx, &o)
 	if err != nil {
 		return p, err
 	}
