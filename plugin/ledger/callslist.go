@@ -165,7 +165,7 @@ func (t *Tx) DaySpendings(s Span, f func(DaySpending)) error {
 	}
 	return t.each(`SELECT start, model, task, agent, replay, sum(attempts), CAST(min(total(booked), 9e18) AS INTEGER) FROM call_sums
  WHERE grain = ? AND start >= ? AND start < ? GROUP BY start, model, task, agent, replay ORDER BY start, model, task, agent, replay`,
-		[]any{int(grainDay), from, to}, func(scan func(...any) error) error {
+		[]any{int(grainDays), from, to}, func(scan func(...any) error) error {
 			var d DaySpending
 			var day int64
 			if err := scan(&day, &d.Model, &d.Task, &d.Agent, &d.Replay, &d.Attempts, &d.Booked); err != nil {

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"time"
-
 	"github.com/winnow-soc/winnow"
 )
 
@@ -144,18 +142,36 @@ const (
 	grainAll grain = iota // start is 0
 	grainMonth
 	grainDay
+	grainDays // a day too, of all searches, teams, severities and rules: for what happened day by day
 )
 
-// grains are where what happened on a day is counted.
-func grains(day int64) [3]struct {
+// period is the time of one row of sums.
+type period struct {
 	grain grain
 	start int64
-} {
-	at := timeOf(day)
-	return [3]struct {
-		grain grain
-		start int64
-	}{{grainAll, 0}, {grainMonth, time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC).UnixMicro()}, {grainDay, day}}
+}
+
+// sumPeriods are where what happened on a day is counted.
+func sumPeriods(day int64) []period {
+	return []period{{grainAll, 0}, {grainMonth, micro(monthStart(timeOf(day)))}, {grainDay, day}, {grainDays, day}}
+}
+
+// on is what alerts are counted as in a period.
+func (g tally) on(p period) alertSum {
+	g.day = 0
+	if p.grain == grainDays {
+		g = tally{source: g.source, state: g.state, would: g.would, reason: g.reason}
+	}
+	return alertSum{p, g}
+}
+
+// on is what calls are counted as in a period.
+func (g callGroup) on(p period) callSum {
+	g.day = 0
+	if p.grain == grainDays {
+		g = callGroup{model: g.model, task: g.task, agent: g.agent, state: g.state, replay: g.replay}
+	}
+	return callSum{p, g}
 }
 
 // keepCounts writes what was gathered. It is called before the transaction ends, and before sums are
@@ -163,16 +179,14 @@ func grains(day int64) [3]struct {
 func (t *Tx) keepCounts() error {
 	alerts, calls := map[alertSum]amount{}, map[callSum]callAmount{}
 	for g, a := range t.counts.alerts {
-		for _, at := range grains(g.day) {
-			key := alertSum{at.grain, at.start, g}
-			key.day = 0
+		for _, p := range sumPeriods(g.day) {
+			key := g.on(p)
 			alerts[key] = alerts[key].plus(a)
 		}
 	}
 	for g, a := range t.counts.calls {
-		for _, at := range grains(g.day) {
-			key := callSum{at.grain, at.start, g}
-			key.day = 0
+		for _, p := range sumPeriods(g.day) {
+			key := g.on(p)
 			calls[key] = calls[key].plus(a)
 		}
 	}
@@ -192,14 +206,12 @@ func (t *Tx) keepCounts() error {
 
 // alertSum is a row of alert_sums; callSum is one of call_sums.
 type alertSum struct {
-	grain grain
-	start int64
+	period
 	tally
 }
 
 type callSum struct {
-	grain grain
-	start int64
+	period
 	callGroup
 }
 

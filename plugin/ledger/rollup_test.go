@@ -34,13 +34,17 @@ func rollupDiff(ctx context.Context, l *Ledger) (diff string) {
 		{
 			"SELECT 0, 0, " + names + ", " + amount + " FROM alerts GROUP BY " + names + " UNION ALL " +
 				"SELECT 1, unixepoch(received" + month + ", " + names + ", " + amount + " FROM alerts GROUP BY 2, " + names + " UNION ALL " +
-				"SELECT 2, received - received % 86400000000, " + names + ", " + amount + " FROM alerts GROUP BY 2, " + names,
+				"SELECT 2, received - received % 86400000000, " + names + ", " + amount + " FROM alerts GROUP BY 2, " + names + " UNION ALL " +
+				"SELECT 3, received - received % 86400000000, '', '', 0, '', '', source, state, would, reason, '', " + amount +
+				" FROM alerts GROUP BY 2, source, state, would, reason",
 			"SELECT * FROM alert_sums",
 		},
 		{
 			"SELECT 0, 0, " + groups + ", " + booked + " FROM calls GROUP BY " + groups + " UNION ALL " +
 				"SELECT 1, unixepoch(at" + month + ", " + groups + ", " + booked + " FROM calls GROUP BY 2, " + groups + " UNION ALL " +
-				"SELECT 2, at - at % 86400000000, " + groups + ", " + booked + " FROM calls GROUP BY 2, " + groups,
+				"SELECT 2, at - at % 86400000000, " + groups + ", " + booked + " FROM calls GROUP BY 2, " + groups + " UNION ALL " +
+				"SELECT 3, at - at % 86400000000, '', '', 0, model, task, agent, state, replay, '', " + booked +
+				" FROM calls GROUP BY 2, model, task, agent, state, replay",
 			"SELECT * FROM call_sums",
 		},
 	} {

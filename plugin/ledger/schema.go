@@ -474,7 +474,7 @@ ALTER TABLE calls ADD COLUMN severity INTEGER NOT NULL DEFAULT 0;
 UPDATE calls SET severity = coalesce((SELECT severity FROM alerts WHERE id = calls.alert), 0);
 
 CREATE TABLE alert_sums (                  -- what the alerts of the ledger add up to: see rollup.go
-  grain       INTEGER NOT NULL,            -- 0 in all, 1 a month, 2 a day of UTC, of when they were received
+  grain       INTEGER NOT NULL,            -- 0 in all, 1 a month, 2 a day of UTC, of when they were received; 3: see below
   start       INTEGER NOT NULL,            -- of the month or day
   search_name TEXT NOT NULL,
   team        TEXT NOT NULL,
@@ -583,6 +583,13 @@ CREATE TABLE budget_told (                 -- what people were told of limits
   at     INTEGER NOT NULL,
   PRIMARY KEY (scope, name, period, start, what)
 ) WITHOUT ROWID;
+`,
+	`
+-- Sums of grain 3: a day of all searches, teams, severities and rules together.
+INSERT INTO alert_sums SELECT 3, start, '', '', 0, '', '', source, state, would, reason, '', sum(alerts), sum(cost), sum(bytes)
+ FROM alert_sums WHERE grain = 2 GROUP BY start, source, state, would, reason;
+INSERT INTO call_sums SELECT 3, start, '', '', 0, model, task, agent, state, replay, '', sum(attempts), sum(unpriced), sum(input), sum(cached),
+ sum(cache_write), sum(output), CAST(min(total(booked), 9e18) AS INTEGER) FROM call_sums WHERE grain = 2 GROUP BY start, model, task, agent, state, replay;
 `,
 }
 

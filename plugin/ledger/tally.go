@@ -113,9 +113,9 @@ func (t *Tx) DayTallies(s Span, f func(DayTally)) error {
 	if s == (Span{}) {
 		to = maxTime
 	}
-	return t.each(`SELECT start, source, state, would, reason, sum(alerts), sum(cost) FROM alert_sums
- WHERE grain = ? AND start >= ? AND start < ? GROUP BY start, source, state, would, reason ORDER BY start, source, state, would, reason`,
-		[]any{int(grainDay), from, to}, func(scan func(...any) error) error {
+	return t.each(`SELECT start, source, state, would, reason, alerts, cost FROM alert_sums
+ WHERE grain = ? AND start >= ? AND start < ? ORDER BY start, source, state, would, reason`,
+		[]any{int(grainDays), from, to}, func(scan func(...any) error) error {
 			var d DayTally
 			var day int64
 			if err := scan(&day, &d.Source, &d.State, &d.Would, &d.Reason, &d.Alerts, &d.MicroUSD); err != nil {

@@ -193,6 +193,8 @@ var fillYear = []string{
  GROUP BY month, search_name, team, severity, rule, proposal, source, state, would, reason, disposition`,
 	`INSERT INTO alert_sums SELECT 0, 0, search_name, team, severity, rule, proposal, source, state, would, reason, disposition, sum(alerts), sum(cost), sum(bytes)
  FROM alert_sums WHERE grain = 1 GROUP BY search_name, team, severity, rule, proposal, source, state, would, reason, disposition`,
+	`INSERT INTO alert_sums SELECT 3, start, '', '', 0, '', '', source, state, would, reason, '', sum(alerts), sum(cost), sum(bytes) FROM alert_sums
+ WHERE grain = 2 GROUP BY start, source, state, would, reason`,
 	`UPDATE alert_sums SET alerts = alerts + (SELECT ? - sum(alerts) FROM alert_sums WHERE grain = 0) WHERE rule = 'rule-0-0' AND grain = 0`,
 	`WITH RECURSIVE r(i) AS (VALUES (0) UNION ALL SELECT i+1 FROM r WHERE i < ? - 1)
  INSERT INTO alerts SELECT printf('01M7SF89VE%016d', i), 'guid', 'scheduler__' || (i / 20), i % 20, 'mac', search, 1767225600000000 + i * 105000000, 2,
@@ -205,6 +207,8 @@ var fillYear = []string{
  GROUP BY month, search, team, severity, model, task, agent, state, replay, tier`,
 	`INSERT INTO call_sums SELECT 0, 0, search, team, severity, model, task, agent, state, replay, tier, sum(attempts), sum(unpriced), sum(input), sum(cached),
  sum(cache_write), sum(output), sum(booked) FROM call_sums WHERE grain = 1 GROUP BY search, team, severity, model, task, agent, state, replay, tier`,
+	`INSERT INTO call_sums SELECT 3, start, '', '', 0, model, task, agent, state, replay, '', sum(attempts), sum(unpriced), sum(input), sum(cached),
+ sum(cache_write), sum(output), sum(booked) FROM call_sums WHERE grain = 2 GROUP BY start, model, task, agent, state, replay`,
 }
 
 // fillVotes lets 500 alerts of each day be put to the vote, in 4,800 ways: the agents of a panel differ in what they
