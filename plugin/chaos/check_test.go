@@ -218,6 +218,7 @@ func (w *world) check() {
 	w.checkPeople()
 	w.checkEvents(records)
 	w.checkSpend()
+	w.checkCosts()
 	w.checkKept()
 	w.checkAudit(records)
 	files, err := filepath.Glob(w.state("spool", "*.*"))
@@ -461,6 +462,45 @@ func (w *world) checkEvents(records map[string]winnow.Record) {
 			w.t.Errorf("%s: the last event says %+v, the ledger %+v", key, last[rec.ID].Outcome, rec.Outcome)
 		}
 	}
+}
+
+// checkCosts: Splunk was told of every call what the ledger has of it, under one key.
+func (w *world) checkCosts() {
+	w.t.Helper()
+	w.work("") // what was settled as the last worker ended
+	text, err := os.ReadFile(w.state("costs.ndjson"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		w.ok(err)
+	}
+	told := map[string]int64{}
+	for line := range strings.Lines(string(text)) {
+		var e struct {
+			Key  string `json:"event_key"`
+			Nano int64  `json:"nanousd"`
+		}
+		if json.Unmarshal([]byte(line), &e) == nil { // else cut off by a kill: it is written again
+			if before, twice := told[e.Key]; twice && before != e.Nano {
+				w.t.Errorf("%s cost %d, and then %d", e.Key, before, e.Nano)
+			}
+			told[e.Key] = e.Nano
+		}
+	}
+	w.view(func(tx *ledger.Tx) error {
+		ids, err := tx.IDs()
+		for _, id := range ids {
+			calls, err := tx.Calls(id)
+			if err != nil {
+				return err
+			}
+			for _, c := range calls {
+				key := fmt.Sprintf("%s/call/%d/events", id, c.N)
+				if nano, ok := told[key]; !ok || nano != c.BookedNano {
+					w.t.Errorf("%s (%s, %s): told %d, %v; booked %d", key, c.State, c.Reason, nano, ok, c.BookedNano)
+				}
+			}
+		}
+		return err
+	})
 }
 
 // checkSpend: what is booked covers what was billed, and what each search, team and model has booked is what its

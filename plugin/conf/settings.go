@@ -213,6 +213,7 @@ type Sink struct {
 
 	ReviewShare float64 // risk: the part of the score that what waits for a person adds
 
+	Costs        bool     // it is told of every attempt of a call to a model too
 	States       []string // the outcomes that are told as events, empty: all; or that add risk, empty: escalated
 	URL          string   // hec: the server; webhook: the address; scs: a host in place of the service's own
 	Key          string   // where the token or secret is: env:NAME, file:PATH or password:REALM/NAME

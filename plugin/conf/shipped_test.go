@@ -40,7 +40,7 @@ func TestShippedConfigurationIsComplete(t *testing.T) {
 	shipped := fileKeys(t)
 	want := settingsKeys()
 	want["model"] = []string{"provider"} // the rest of a model has defaults
-	want["sink"] = []string{"app", "disabled", "es", "index", "path", "review_share", "scores", "states", "type", "within"}
+	want["sink"] = []string{"app", "costs", "disabled", "es", "index", "path", "review_share", "scores", "states", "type", "within"}
 	delete(want, "team") // ships without a stanza
 	if diff := cmp.Diff(want, shipped); diff != "" {
 		t.Errorf("default/winnow.conf and Settings differ (-Settings +file):\n%s", diff)

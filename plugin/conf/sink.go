@@ -26,6 +26,9 @@ func (t SinkType) Events() bool { return slices.Contains(eventSinks, t) }
 
 var eventSinks = []SinkType{SinkFile, SinkHEC, SinkReceivers, SinkStream, SinkWebhook, SinkSCS}
 
+// costSinks are those that can be told of calls to models. A webhook pages people: that is no place for them.
+var costSinks = []SinkType{SinkFile, SinkHEC, SinkReceivers, SinkStream, SinkSCS}
+
 // Tells reports whether the sink wants to hear of outcomes of this state.
 func (s *Sink) Tells(state winnow.State) bool {
 	return len(s.States) == 0 || slices.Contains(s.States, string(state))
@@ -41,6 +44,7 @@ func (s *Sink) keys() []key {
 		{name: "within", set: duration(&s.Within, second, day)},
 		{name: "scores", set: scores(&s.Scores)},
 		{name: "states", set: states(&s.States)},
+		{name: "costs", set: boolean(&s.Costs)},
 		{name: "review_share", set: share(&s.ReviewShare)},
 		{name: "url", set: anyText(&s.URL)},
 		{name: "key", set: keyPlace(&s.Key)},
@@ -119,6 +123,7 @@ func (s *Sink) fill() {
 // sinkKeys says which types a key is for. Keys that are not here are for every type.
 var sinkKeys = map[string][]SinkType{
 	"states":        append(slices.Clip(eventSinks), SinkRisk),
+	"costs":         costSinks,
 	"review_share":  {SinkRisk},
 	"url":           {SinkHEC, SinkWebhook, SinkSCS},
 	"key":           {SinkHEC, SinkWebhook, SinkSCS},
@@ -133,7 +138,7 @@ var sinkKeys = map[string][]SinkType{
 // Check holds the keys of a sink against each other, and names the one that is wrong.
 func (s *Sink) Check() (key string, err error) {
 	set := map[string]bool{
-		"states": len(s.States) > 0, "review_share": s.ReviewShare != 0, "url": s.URL != "", "key": s.Key != "", "tenant": s.Tenant != "", "client_id": s.ClientID != "",
+		"states": len(s.States) > 0, "costs": s.Costs, "review_share": s.ReviewShare != 0, "url": s.URL != "", "key": s.Key != "", "tenant": s.Tenant != "", "client_id": s.ClientID != "",
 		"verify": s.Verify != VerifyNone, "ca_file": s.CAFile != "", "proxy": s.Proxy != "", "allow_private": s.AllowPrivate,
 	}
 	for _, name := range sortedKeys(sinkKeys) {

@@ -81,6 +81,7 @@ var Points = []Place{
 	{"budget.before-warning", Worker, "much of a limit is booked, and nobody was told"},
 	{"budget.after-warning", Worker, "the event that tells is written, the ledger does not know"},
 	{"sink.before-deliver", Worker, "a delivery is due, its sink has not heard of it"},
+	{"costs.delivered", Worker, "what calls cost was told, and the ledger does not know"},
 	{"sink.acknowledged", Worker, "the sink has taken it, the outbox does not know"},
 	{"file.before-write", Worker, "an event is not in the file"},
 	{"file.before-fsync", Worker, "the event is in the file, perhaps not on disk"},

@@ -8,6 +8,7 @@ package health
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,7 +32,7 @@ type Metrics struct {
 	outcomes, searches, deliveries, tries, looked, imported *prometheus.CounterVec
 	attempts, tokens, dollars, reloads, late, otherWays     *prometheus.CounterVec
 	refused, budgetTold                                     *prometheus.CounterVec
-	unpriced                                                prometheus.Counter
+	unpriced, tierless                                      prometheus.Counter
 	turns                                                   *prometheus.HistogramVec
 	turned, aloft, waiting, remembered                      prometheus.Gauge
 	rules, errors, broken, goodSince, run, gateOff, mode    prometheus.Gauge
@@ -102,11 +103,12 @@ func (m *Metrics) counters() {
 	m.looked = m.counter("winnow_cache_lookups_total", "Look-ups of remembered verdicts.", "result")
 	m.imported = m.counter("winnow_spool_records_total", "Records of the spool that were taken over.", "result")
 	m.attempts = m.counter("winnow_model_attempts_total", "Attempts of calls to paid models.", "model", "kind", "outcome")
-	m.tokens = m.counter("winnow_model_tokens_total", "Tokens that were billed.", "model", "type")
-	m.dollars = m.counter("winnow_model_dollars_total", "Dollars that were booked for attempts that have ended.", "model")
+	m.tokens = m.counter("winnow_model_tokens_total", "Tokens that were billed; cached and cache_write are parts of input.", "model", "kind", "type")
+	m.dollars = m.counter("winnow_model_dollars_total", "Dollars that were booked for attempts that have ended.", "model", "kind", "tier")
 	m.unpriced = m.counter("winnow_model_unpriced_total", "Attempts of models without a price.").WithLabelValues()
 	m.refused = m.counter("winnow_budget_refusals_total", "Calls that were not made because there is no money.", "scope", "limit", "severity")
 	m.budgetTold = m.counter("winnow_budget_warnings_total", "Warnings that much of a limit is booked, or that it will not last.", "scope", "period", "warning")
+	m.tierless = m.counter("winnow_model_unknown_tier_total", "Attempts at a service tier that no price list knows: booked as the dearest that is known.").WithLabelValues()
 	m.reloads = m.counter("winnow_reload_failures_total", "Changes that could not be taken up, once for each edit.", "what")
 }
 
@@ -211,22 +213,39 @@ func (m *Metrics) Refused(scope, limit string, severity winnow.Severity) {
 
 // Attempt is an attempt of a call to a paid model that has ended.
 type Attempt struct {
-	Model, Kind, Outcome  string // [model:NAME], stage, and what the books say of it
-	Input, Cached, Output int64  // tokens
-	Booked                winnow.NanoUSD
-	Unpriced              bool
+	Model, Kind, Outcome              string // [model:NAME], stage, and what the books say of it
+	Input, Cached, CacheWrite, Output int64  // tokens
+
+	Tier     string // service tier, as price lists name it; "" when nobody said
+	Booked   winnow.NanoUSD
+	Unpriced bool
+	Tierless bool // nobody knows what the tier costs
 }
 
 // Attempted counts an attempt.
 func (m *Metrics) Attempted(a Attempt) {
 	m.attempts.WithLabelValues(a.Model, a.Kind, a.Outcome).Inc()
-	for kind, n := range map[string]int64{"input": a.Input, "cached": a.Cached, "output": a.Output} {
-		m.tokens.WithLabelValues(a.Model, kind).Add(float64(max(n, 0)))
+	for kind, n := range map[string]int64{"input": a.Input, "cached": a.Cached, "cache_write": a.CacheWrite, "output": a.Output} {
+		m.tokens.WithLabelValues(a.Model, a.Kind, kind).Add(float64(max(n, 0)))
 	}
-	m.dollars.WithLabelValues(a.Model).Add(float64(max(a.Booked, 0)) / 1e9)
+	m.dollars.WithLabelValues(a.Model, a.Kind, tierOf(a.Tier)).Add(float64(max(a.Booked, 0)) / 1e9)
 	if a.Unpriced {
 		m.unpriced.Inc()
 	}
+	if a.Tierless {
+		m.tierless.Inc()
+	}
+}
+
+// tierOf bounds what answers call their service tier.
+func tierOf(tier string) string {
+	switch {
+	case tier == "":
+		return "unsaid"
+	case slices.Contains([]string{"default", "batch", "flex", "priority"}, tier):
+		return tier
+	}
+	return "other"
 }
 
 // Content is what the worker decides by.

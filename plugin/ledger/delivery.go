@@ -61,6 +61,9 @@ type Delivery struct {
 	// Checkpoint is what DeliverEvent tells of in place of an outcome, nil for an outcome.
 	Checkpoint *audit.Checkpoint
 
+	// Cost is what DeliverEvent tells of in place of an outcome, nil for an outcome.
+	Cost *Cost `json:",omitempty"`
+
 	// CommentOnly asks DeliverUpdate to add a comment and change nothing else (run = assist).
 	CommentOnly bool
 

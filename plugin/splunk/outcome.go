@@ -10,7 +10,7 @@ import (
 	"github.com/winnow-soc/winnow/plugin/ledger"
 )
 
-// OutcomeType is the sourcetype of winnow's own events.
+// OutcomeType is the sourcetype of winnow's own events about outcomes.
 const OutcomeType = "winnow:outcome"
 
 // event is an outcome as sinks write it, one line. The record's keys follow winnow's own.
@@ -38,6 +38,9 @@ func encodeOutcome(d ledger.Delivery) ([]byte, error) {
 func eventOf(d *ledger.Delivery) any {
 	if c := d.Checkpoint; c != nil {
 		return audit.Event{Time: c.At.UTC().Format(time.RFC3339Nano), EKey: d.Key, Type: audit.EventType, Checkpoint: *c}
+	}
+	if d.Cost != nil {
+		return costEventOf(d)
 	}
 	d.Record.Normalize()
 	return event{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -25,6 +26,8 @@ type FileSink struct {
 	opts FileOptions
 	now  func() time.Time
 
+	costs *FileSink // the file of events about calls to models, which have a sourcetype of their own; nil for that file
+
 	mu       sync.Mutex
 	seen     *seenKeys // nil until the first delivery
 	unsynced bool      // a line was written that may not be on disk yet
@@ -33,8 +36,9 @@ type FileSink struct {
 // FileOptions say where the events go.
 type FileOptions struct {
 	Path    string
-	MaxSize int64 // bytes at which the file is rotated; 64 MiB if zero
-	Keep    int   // how many rotated files stay, named PATH.1 (newest) to PATH.Keep; 5 if zero
+	Costs   string // where events about calls to models go; costs.ndjson beside Path if ""
+	MaxSize int64  // bytes at which the file is rotated; 64 MiB if zero
+	Keep    int    // how many rotated files stay, named PATH.1 (newest) to PATH.Keep; 5 if zero
 }
 
 // NewFileSink makes the sink of that name. The file is made, with mode 0600, on first delivery.
@@ -48,7 +52,11 @@ func NewFileSink(name string, opts FileOptions, now func() time.Time) (*FileSink
 	if opts.Keep <= 0 {
 		opts.Keep = 5
 	}
-	return &FileSink{name: name, opts: opts, now: now}, nil
+	if opts.Costs == "" {
+		opts.Costs = filepath.Join(filepath.Dir(opts.Path), "costs.ndjson")
+	}
+	costs := FileOptions{Path: opts.Costs, MaxSize: opts.MaxSize, Keep: opts.Keep}
+	return &FileSink{name: name, opts: opts, now: now, costs: &FileSink{name: name, opts: costs, now: now}}, nil
 }
 
 // Name returns the name of the sink's stanza.
@@ -69,7 +77,10 @@ type eventLine struct {
 // DeliverAll appends a line for each event, in their order and each in one write, and syncs them together: on
 // disk they are when it returns. When the file fails, all that may not be on disk fail, to be tried again. It
 // is safe for concurrent use; other processes that append to the same file cannot mix into a line.
-func (s *FileSink) DeliverAll(_ context.Context, all []ledger.Delivery) []error {
+func (s *FileSink) DeliverAll(ctx context.Context, all []ledger.Delivery) []error {
+	if s.costs != nil && len(all) > 0 && all[0].Cost != nil { // they come by themselves
+		return s.costs.DeliverAll(ctx, all)
+	}
 	errs, events := refuseOthers(s.name, all)
 	lines := make([]eventLine, 0, len(events))
 	for _, i := range events {

@@ -134,7 +134,7 @@ func (s *HECSink) encode(d *ledger.Delivery) ([]byte, error) {
 	}
 	at := strconv.FormatFloat(float64(d.Record.Outcome.Time.UnixMilli())/1000, 'f', 3, 64)
 	body, err := json.Marshal(hecEventJSON{
-		Time: json.Number(at), Host: s.opts.Host, Source: eventSource, Sourcetype: OutcomeType, Index: s.opts.Index, Event: line,
+		Time: json.Number(at), Host: s.opts.Host, Source: eventSource, Sourcetype: sourcetypeOf(d), Index: s.opts.Index, Event: line,
 	})
 	if err != nil {
 		return nil, &Error{Op: "write event", Code: CodeInput, Err: err}

@@ -77,7 +77,7 @@ func (s *ReceiversSink) send(ctx context.Context, all []ledger.Delivery) []sendi
 	if body.Len() == 0 {
 		return out
 	}
-	query := url.Values{"sourcetype": {OutcomeType}, "source": {eventSource}, "output_mode": {"json"}}
+	query := url.Values{"sourcetype": {sourcetypeOf(&all[0])}, "source": {eventSource}, "output_mode": {"json"}}
 	for name, value := range map[string]string{"index": s.opts.Index, "host": s.opts.Host} {
 		if value != "" {
 			query.Set(name, value)

@@ -219,7 +219,7 @@ func (s *SCSSink) event(d *ledger.Delivery) (scs.Event, error) {
 	}
 	at := d.Record.Outcome.Time
 	e := scs.Event{
-		Body: json.RawMessage(line), Id: &d.Key, Source: new(eventSource), Sourcetype: new(OutcomeType),
+		Body: json.RawMessage(line), Id: &d.Key, Source: new(eventSource), Sourcetype: new(sourcetypeOf(d)),
 		Timestamp: new(at.UnixMilli()), Nanos: new(int32(at.Nanosecond() % int(time.Millisecond))),
 	}
 	if s.opts.Host != "" {

@@ -91,7 +91,7 @@ func (s *StreamSink) write(ctx context.Context, d ledger.Delivery) error {
 	go func() {
 		defer func() { <-s.turn }()
 		done <- s.opts.Out.Write(StreamEvent{
-			Stanza: s.opts.Stanza, Time: d.Record.Outcome.Time, Source: eventSource, Sourcetype: OutcomeType,
+			Stanza: s.opts.Stanza, Time: d.Record.Outcome.Time, Source: eventSource, Sourcetype: sourcetypeOf(&d),
 			Index: s.opts.Index, Host: s.opts.Host, Data: strings.TrimSuffix(string(line), "\n"),
 		})
 	}()

@@ -73,6 +73,8 @@ type Worker struct {
 	// is admitted, and may panic. It may be called by two goroutines at once.
 	poke func(record string, a *winnow.Alert)
 
+	costs costs // what sinks are told of calls
+
 	unread map[string]int // turns in which the disk did not give a record of the spool
 }
 
@@ -125,11 +127,11 @@ func (w *Worker) Once(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case busy:
-		case err == nil && (!w.air.empty() || !w.out.empty() || w.awaits() || w.reconciling != nil):
+		case err == nil && (!w.air.empty() || !w.out.empty() || len(w.costs.air) > 0 || w.awaits() || w.reconciling != nil):
 			w.rest(ctx, false)
 		default:
 			w.endReconcile()
-			return errors.Join(err, w.land(ctx, w.landing()), w.endSending(ctx), w.sign(ctx), w.Publish(ctx))
+			return errors.Join(err, w.land(ctx, w.landing()), w.endSending(ctx), w.endCosts(ctx), w.sign(ctx), w.Publish(ctx))
 		}
 	}
 	w.end(ctx, w.landing())
@@ -142,7 +144,7 @@ func (w *Worker) end(ctx context.Context, wait time.Duration) {
 	if err := w.land(ctx, wait); err != nil {
 		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
 	}
-	if err := w.endSending(ctx); err != nil {
+	if err := errors.Join(w.endSending(ctx), w.endCosts(ctx)); err != nil {
 		w.Log.Error("what was delivered last may be delivered again", "err", err)
 	}
 	if err := w.Engine.Checkpoint(context.WithoutCancel(ctx), true); err != nil {
@@ -198,7 +200,7 @@ func (w *Worker) takeOver(ctx context.Context) error {
 		err = queue.SetVisible(ctx, t.Conn(), func(search string, priority int) time.Duration {
 			return e.Settings.VisibleWithin(search, winnow.Severity(priority)) //nolint:gosec // one of the severities, see queue.Priority
 		})
-		return errors.Join(err, t.BoundOutbox(now.Add(e.Settings.Queue.RetryMax)), w.rememberNewest(t))
+		return errors.Join(err, t.BoundOutbox(now.Add(e.Settings.Queue.RetryMax)), w.rememberNewest(t), w.beginCosts(t))
 	})
 }
 
@@ -244,8 +246,9 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
 	delivered, deliverErr := w.deliver(ctx)
 	w.stuck = w.stuck || deliverErr != nil
-	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, w.watchBudget(ctx), w.retain(ctx), w.Engine.Checkpoint(ctx, false))
-	busy = imported+recalled+reconciled+triaged+shown+delivered > 0
+	told, toldErr := w.tellCosts(ctx)
+	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, toldErr, w.watchBudget(ctx), w.retain(ctx), w.Engine.Checkpoint(ctx, false))
+	busy = imported+recalled+reconciled+triaged+shown+delivered+told > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))

@@ -117,7 +117,7 @@ func TestAttemptsAreCounted(t *testing.T) {
 		`winnow_model_attempts_total{kind="classify",model="small",outcome="settled"} 1`,
 		`winnow_model_attempts_total{kind="classify",model="small",outcome="no_budget"} 1`,
 		`winnow_model_attempts_total{kind="classify",model="small",outcome="not_booked"} 1`,
-		`winnow_model_dollars_total{model="small"} 2`,
+		`winnow_model_dollars_total{kind="classify",model="small",tier="unsaid"} 2`,
 	} {
 		if !strings.Contains(string(body), "\n"+line+"\n") {
 			t.Errorf("missing: %s", line)

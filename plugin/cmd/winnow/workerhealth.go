@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/allowlist"
 	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/llm/chat"
 	"github.com/winnow-soc/winnow/plugin/health"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/splunk"
@@ -145,7 +147,8 @@ func (b *countedBudget) Settle(ctx context.Context, booking llm.Booking, s llm.S
 	b.mu.Unlock()
 	if ok {
 		a.Outcome, a.Booked = string(s.State), s.Price
-		a.Input, a.Cached, a.Output = s.InputTokens, s.CachedTokens, s.OutputTokens
+		a.Input, a.Cached, a.CacheWrite, a.Output = s.InputTokens, s.CachedTokens, s.CacheWriteTokens, s.OutputTokens
+		a.Tier, a.Tierless = s.Tier, strings.Contains(s.Reason, chat.ReasonUnknownTier)
 		b.metrics.Attempted(a)
 	}
 	return b.next.Settle(ctx, booking, s)
