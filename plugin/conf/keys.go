@@ -187,6 +187,10 @@ func (r *Retention) keys() []key {
 	}
 }
 
+func (r *Report) keys() []key {
+	return []key{{name: "weekly", set: list(&r.Weekly)}}
+}
+
 func (s *Search) keys() []key {
 	keys := []key{
 		{name: "run", set: parsed(&s.Run, winnow.ParseRun)},

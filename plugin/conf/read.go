@@ -14,6 +14,7 @@ func (s *Settings) single() map[string][]key {
 		"content": s.Content.keys(), "pipeline": s.Pipeline.keys(), "review": s.Review.keys(),
 		"queue": s.Queue.keys(), "worker": s.Worker.keys(), "splunk": s.Splunk.keys(),
 		"retention": s.Retention.keys(), "reconcile": s.Reconcile.keys(), "tools": s.Tools.keys(), "budget": s.Budget.keys(), "redact": s.Redact.keys(),
+		"report": s.Report.keys(),
 	}
 }
 
@@ -183,6 +184,9 @@ func (r *reader) check() {
 	r.knownModel("pipeline", "coordinator", r.s.Pipeline.Coordinator)
 	r.fallbacks()
 	r.budget()
+	for _, name := range r.s.Report.Weekly {
+		r.reportsTo(name)
+	}
 	if p := r.s.Pipeline; p.PanelHigh < p.PanelLow {
 		r.below("pipeline", "panel_high", "panel_low")
 	}
@@ -218,6 +222,21 @@ func (r *reader) budget() {
 	case b.Smaller != "" && m.Provider == ProviderOffline:
 		fail("smaller", "offline costs nothing: say when_spent = offline")
 	}
+}
+
+// reportsTo refuses a sink that is not there, or that takes no events.
+func (r *reader) reportsTo(name string) {
+	var names []string
+	for _, s := range r.s.Sinks {
+		if s.Name == name && s.Type.Events() {
+			return
+		}
+		if s.Type.Events() {
+			names = append(names, s.Name)
+		}
+	}
+	v, _ := r.file.Lookup("report", "weekly")
+	r.fail(&Error{At: v, Stanza: "report", Key: "weekly", Message: fmt.Sprintf("no [sink:%s] that takes winnow's own events%s", name, nearest(name, names))})
 }
 
 // below reports two keys that are the wrong way round; neither may be reported already.

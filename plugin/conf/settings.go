@@ -30,6 +30,7 @@ type Settings struct {
 	Splunk    Splunk
 	Reconcile Reconcile
 	Retention Retention
+	Report    Report
 
 	searches map[string]Search
 	redacted map[string]RedactSearch
@@ -296,6 +297,11 @@ type Retention struct {
 	Size       int64         // of the ledger, in bytes; 0: any
 	Quarantine time.Duration // damaged spool records
 	Audit      time.Duration // entries of the audit chain
+}
+
+// Report is [report]: what is reported without being asked.
+type Report struct {
+	Weekly []string // names of the sinks that get the bill of every week by team; empty: none
 }
 
 // Search is what holds for the alerts of one saved search.

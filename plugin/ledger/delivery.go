@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/winnow-soc/winnow"
@@ -47,6 +48,12 @@ func (e *LaterError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *LaterError) Unwrap() error { return e.Err }
 
+// Report is something that is told now and then, and is of no one alert.
+type Report struct {
+	Name string // what it is, like "weekly"
+	Body json.RawMessage
+}
+
 // Delivery is one thing the outbox still has to bring to one sink. It is handed out again until
 // the sink takes it, so a sink must make no difference between the first time and a repeat.
 type Delivery struct {
@@ -63,6 +70,9 @@ type Delivery struct {
 
 	// Cost is what DeliverEvent tells of in place of an outcome, nil for an outcome.
 	Cost *Cost `json:",omitempty"`
+
+	// Report is what DeliverEvent tells of in place of an outcome, nil for an outcome.
+	Report *Report `json:",omitempty"`
 
 	// CommentOnly asks DeliverUpdate to add a comment and change nothing else (run = assist).
 	CommentOnly bool

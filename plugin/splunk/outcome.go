@@ -23,7 +23,19 @@ type event struct {
 	winnow.Record
 }
 
-// encodeOutcome writes a delivery, of an outcome or of a checkpoint of the audit chain, as one line, its end
+// ReportType marks a report among winnow's events.
+const ReportType = "winnow:report"
+
+// reportEvent is a report as sinks write it, one line.
+type reportEvent struct {
+	Time     string          `json:"event_time"`
+	EventKey string          `json:"event_key"`
+	Type     string          `json:"event_type"`
+	Report   string          `json:"report"`
+	Data     json.RawMessage `json:"data"`
+}
+
+// encodeOutcome writes a delivery, of an outcome, of a report or of a checkpoint of the audit chain, as one line, its end
 // included. It is the same at every try.
 func encodeOutcome(d ledger.Delivery) ([]byte, error) {
 	var b bytes.Buffer
@@ -41,6 +53,9 @@ func eventOf(d *ledger.Delivery) any {
 	}
 	if d.Cost != nil {
 		return costEventOf(d)
+	}
+	if r := d.Report; r != nil {
+		return reportEvent{d.Record.Outcome.Time.UTC().Format(time.RFC3339Nano), d.Key, ReportType, r.Name, r.Body}
 	}
 	d.Record.Normalize()
 	return event{

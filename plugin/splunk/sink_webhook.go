@@ -75,7 +75,11 @@ func (s *WebhookSink) post(ctx context.Context, d *ledger.Delivery) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(webhookJSON{Type: "winnow.outcome", Timestamp: d.Record.Outcome.Time.UTC().Format(time.RFC3339Nano), Data: line})
+	kind := "winnow.outcome"
+	if d.Report != nil {
+		kind = "winnow.report." + d.Report.Name
+	}
+	body, err := json.Marshal(webhookJSON{Type: kind, Timestamp: d.Record.Outcome.Time.UTC().Format(time.RFC3339Nano), Data: line})
 	if err != nil {
 		return &Error{Op: op, Code: CodeInput, Err: err}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/splunk/splunktest"
 )
 
@@ -36,6 +37,27 @@ func TestWebhookCall(t *testing.T) {
 	if err := json.Unmarshal([]byte(calls[0].Body), &body); err != nil || body.Type != "winnow.outcome" || body.Timestamp != "2026-01-02T03:04:05Z" ||
 		body.Data.EventKey != d.Key || body.Data.WinnowID != d.WinnowID {
 		t.Errorf("body is %+v, %v", body, err)
+	}
+}
+
+// A report is no outcome, and says what it is.
+func TestWebhookReport(t *testing.T) {
+	s, _, clk := newSplunk(t)
+	h := s.NewWebhook(t, webhookSecret)
+	sink, err := NewWebhookSink("page", ServerOptions{URL: h.URL, Key: withKey(webhookSecret), SplunkHome: s.Home, Now: clk.now})
+	mustDo(t, err)
+	d := ledger.Delivery{
+		Key: "weekly/2026-W47/page", Sink: "page", Kind: ledger.DeliverEvent,
+		Report: &ledger.Report{Name: "weekly", Body: json.RawMessage(`{"week":"2026-W47"}`)},
+	}
+	d.Record.Outcome.Time = time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)
+	deliver(t, sink, d)
+	deliver(t, sink, d)
+	calls := h.Calls()
+	want := `{"type":"winnow.report.weekly","timestamp":"2026-11-23T01:00:00Z","data":{"event_time":"2026-11-23T01:00:00Z",` +
+		`"event_key":"weekly/2026-W47/page","event_type":"winnow:report","report":"weekly","data":{"week":"2026-W47"}}}`
+	if len(calls) != 2 || calls[0].ID != calls[1].ID || calls[0].Body != want {
+		t.Errorf("calls are %+v, want %s", calls, want)
 	}
 }
 

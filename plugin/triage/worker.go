@@ -47,24 +47,27 @@ type Worker struct {
 	Host      string
 	Labels    *Labels // what people say in Splunk; nil: it is not read
 
+	Weekly Weekly // makes the report of a week; nil: none is sent
+
 	reconciling   *reconciling // nil while nothing is compared
 	nextReconcile time.Time
 
-	air       *flights
-	out       *outgoing
-	gateOff   atomic.Bool // when deliveries were last looked at
-	since     time.Time   // when this worker took over
-	looked    time.Time   // when keepTime last looked at the clock
-	stuck     bool        // alerts cannot be taken to their outcomes: there is no heartbeat
-	awaited   time.Time   // when the last delivery that was sent is asked about
-	lookedOut time.Time   // when the outbox was last looked at
-	rechecked time.Time   // when the audit chain was last looked at, while it is broken
-	retained  time.Time   // when old things were last removed
-	judged    time.Time   // when it was last judged whether the clock may be right
-	pruning   bool        // and there is more to remove
-	watched   time.Time   // when it was last looked how budgets stand
-	published time.Time   // when Publish was last called
-	dirty     bool        // there is something to publish
+	air        *flights
+	out        *outgoing
+	gateOff    atomic.Bool // when deliveries were last looked at
+	since      time.Time   // when this worker took over
+	looked     time.Time   // when keepTime last looked at the clock
+	stuck      bool        // alerts cannot be taken to their outcomes: there is no heartbeat
+	awaited    time.Time   // when the last delivery that was sent is asked about
+	lookedOut  time.Time   // when the outbox was last looked at
+	rechecked  time.Time   // when the audit chain was last looked at, while it is broken
+	weekLooked time.Time   // when it was last seen whether a week is over
+	retained   time.Time   // when old things were last removed
+	judged     time.Time   // when it was last judged whether the clock may be right
+	pruning    bool        // and there is more to remove
+	watched    time.Time   // when it was last looked how budgets stand
+	published  time.Time   // when Publish was last called
+	dirty      bool        // there is something to publish
 
 	// ticked is for tests: how much time really passed since the last turn.
 	ticked func() time.Duration
@@ -247,7 +250,7 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	delivered, deliverErr := w.deliver(ctx)
 	w.stuck = w.stuck || deliverErr != nil
 	told, toldErr := w.tellCosts(ctx)
-	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, toldErr, w.watchBudget(ctx), w.retain(ctx), w.Engine.Checkpoint(ctx, false))
+	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, toldErr, w.watchBudget(ctx), w.retain(ctx), w.weekly(ctx), w.Engine.Checkpoint(ctx, false))
 	busy = imported+recalled+reconciled+triaged+shown+delivered+told > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
