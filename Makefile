@@ -130,6 +130,11 @@ bench-llm: needs ## measure what asking costs beside the model, and how much a s
 	@mkdir -p build/bench
 	WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestBench' -count=1 -timeout 20m -v ./plugin/triage
 
+.PHONY: look
+look: needs ## open the report's HTML page in Chromium, where there is one; pictures in build/look, and nothing on the console
+	@mkdir -p build/look
+	WINNOW_LOOK=$(CURDIR)/build/look $(GO) test -run 'TestLook$$' -count=1 -v ./plugin/report/page
+
 # WINNOW_ORACLE_TTL="15m 1h 4h 24h" prints the curve over the life of cached verdicts.
 .PHONY: bench-queue
 bench-queue: needs ## measure what a lease costs when a million alerts wait
