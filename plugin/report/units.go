@@ -69,3 +69,14 @@ func (u *Units) Of(search string, bytes int64) (winnow.NanoUSD, Basis) {
 	}
 	return 0, BasisNone
 }
+
+// basis says what most units rest on.
+func (u *Units) basis() Basis {
+	switch {
+	case u.Measured():
+		return BasisMeasured
+	case u.list != nil:
+		return BasisList
+	}
+	return BasisNone
+}

@@ -205,8 +205,8 @@ func (c *console) csvRows(g *grid, header bool, done *bool) error {
 	for _, row := range g.rows {
 		safe := make([]string, len(row))
 		for i, cell := range row {
-			if !g.num[i] && formula(cell) {
-				cell = "'" + cell
+			if !g.num[i] {
+				cell = defused(cell)
 			}
 			safe[i] = cell
 		}
@@ -216,6 +216,14 @@ func (c *console) csvRows(g *grid, header bool, done *bool) error {
 	}
 	w.Flush()
 	return w.Error()
+}
+
+// defused keeps a spreadsheet from running a cell as a formula.
+func defused(cell string) string {
+	if formula(cell) {
+		return "'" + cell
+	}
+	return cell
 }
 
 // formula reports whether a spreadsheet might run a cell, also one that starts with blanks, or

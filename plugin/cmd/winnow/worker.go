@@ -123,6 +123,7 @@ func (g *globals) newWorker(ctx context.Context, d *state.Deployment, log *slog.
 	refresh := g.refresher(p, engine, log)
 	w := &triage.Worker{
 		Engine: engine, State: d, Log: log, Retryable: splunk.Retryable, Refresh: refresh.turn, Archive: refresh.archive,
+		Weekly: g.weekly(d),
 	}
 	w.Command = func(t *ledger.Tx, body []byte) error { return applyCommand(t, w, body, log) }
 	if err := g.setReconciler(w, p, in); err != nil {
