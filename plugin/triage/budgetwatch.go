@@ -107,7 +107,7 @@ func (w *Worker) tellBudgets(t *ledger.Tx, all []budgetWarning, now time.Time) e
 		}
 		crash.Point("budget.after-warning")
 		w.Engine.Meter.BudgetTold(string(one.Kind), string(one.Period), one.last())
-		w.Log.Warn("much of a budget is booked", "warning", one.last(), "scope", one.Scope.String(), "period", string(one.Period),
+		w.Log.Warn("much of a budget is booked", "warning", one.last(), "scope", one.String(), "period", string(one.Period),
 			"limit", one.Limit.String(), "booked", one.Booked.String(), "expected", one.Expected.String())
 	}
 	return nil

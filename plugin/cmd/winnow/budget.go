@@ -159,7 +159,7 @@ func (g *globals) printBudget(b *budgetShown) error {
 	}
 	g.text(table)
 	for _, r := range b.Raises {
-		g.print("%s is raised by %s until %s, by %s: %s", oneLine(r.Scope.String(), 60), usd(r.Amount), r.Until.UTC().Format(time.RFC3339),
+		g.print("%s is raised by %s until %s, by %s: %s", oneLine(r.String(), 60), usd(r.Amount), r.Until.UTC().Format(time.RFC3339),
 			oneLine(r.Actor, 60), oneLine(r.Reason, 200))
 	}
 	return nil
@@ -282,7 +282,7 @@ func (x *diagnosis) budgets(t *ledger.Tx) error {
 		b := &states[i]
 		if b.Limit != nil && b.Used() >= budgetMentioned {
 			x.warn("budget", "`winnow budget raise`, or let people decide: nothing closes for want of money", "%s of the %s that %s may cost this %s is booked",
-				b.Booked, *b.Limit, oneLine(b.Scope.String(), 60), b.Period)
+				b.Booked, *b.Limit, oneLine(b.String(), 60), b.Period)
 		}
 	}
 	raises, err := t.Raises(now)
