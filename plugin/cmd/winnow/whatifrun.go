@@ -9,7 +9,6 @@ import (
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/prices"
-	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/report"
 	"github.com/winnow-soc/winnow/plugin/triage"
@@ -75,6 +74,9 @@ func (w *whatIf) alert(ctx context.Context, o *ledger.Outline) error {
 		w.counter.Skip()
 		return nil
 	}
+	if err := w.prefetch(ctx, c); err != nil {
+		return err
+	}
 	fates := []report.Fate{c.was}
 	for _, s := range w.others {
 		f, err := w.fate(ctx, s, c, 0)
@@ -96,6 +98,7 @@ type past struct {
 	alert  *winnow.Alert // nil until it is needed
 	gate   *atGate
 	course *triage.Course
+	early  map[*setting]earlyCourse // courses that are known before they are asked for
 	calls  []ledger.Call
 	read   bool // calls are
 }
@@ -353,59 +356,6 @@ func (w *whatIf) onCourse(s *setting, c *past, now *triage.Course) report.Fate {
 		f.Measured = max(f.Measured-max(now.Unused-c.course.Unused, 0), 0)
 	}
 	return f
-}
-
-// again makes the decision of analysts again. ok is false where none of them decided.
-func (w *whatIf) again(ctx context.Context, s *setting, c *past) (course triage.Course, ok bool, err error) {
-	one, err := s.engine.Past(w.t, c.o.Record.ID)
-	if err != nil {
-		return course, false, err
-	}
-	if _, skip := one.Skipped(); skip {
-		return course, false, nil
-	}
-	if c.o.Bare {
-		return triage.Course{Unknown: triage.UnknownFields}, true, nil
-	}
-	calls := one.Calls()
-	switch {
-	case s.asks && !w.present.asks && len(calls) == 0:
-		return w.newlyAsked(ctx, s, one)
-	case !s.asks:
-		course, err = s.engine.Course(ctx, one, s.pipeline)
-	default:
-		if !w.answers(s, calls) {
-			return triage.Course{Unknown: unknownAnother}, true, nil
-		}
-		course, err = s.engine.Course(ctx, one, s.pipeline.Recorded(calls, w.offline))
-	}
-	return course, true, err
-}
-
-// newlyAsked decides an alert that only the built-in analysts saw, where a language model would be asked now.
-func (w *whatIf) newlyAsked(ctx context.Context, s *setting, one *triage.Past) (triage.Course, bool, error) {
-	free := s.pipeline
-	if first := free.First(); first != nil {
-		free = first
-	}
-	course, err := s.engine.Course(ctx, one, free)
-	if err == nil && course.State != winnow.StateClosed {
-		course.Unknown = triage.UnknownModel
-	}
-	return course, true, err
-}
-
-// answers reports whether whoever answered then may still answer: recorded words of a language model are not
-// those of the built-in analysts.
-func (w *whatIf) answers(s *setting, calls []llm.Call) bool {
-	for i := range calls {
-		c := ledger.Call{Task: string(calls[i].Task), Agent: calls[i].Agent}
-		now, then := s.stageModel(&c), w.present.stageModel(&c)
-		if calls[i].Source == winnow.SourceModel && now != then && s.d.Settings.Models[now].Provider == conf.ProviderOffline {
-			return false
-		}
-	}
-	return true
 }
 
 // reprice puts the calls that were made at the prices of other models. Their answers stay as they are.
