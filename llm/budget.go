@@ -37,6 +37,7 @@ type Charge struct {
 	Attempt  int    // from 1, over all attempts for one question
 
 	Reserve  winnow.NanoUSD // worst case; 0 with Unpriced
+	Tokens   int64          // of input and output, likewise
 	Unpriced bool           // the model has no price
 
 	// What leaves the building: names of fields, bytes of the request, and a hash of it. No values.
@@ -77,13 +78,17 @@ type BudgetError struct {
 	Max   winnow.NanoUSD // with what it is raised by; of search_share, what the search may book now
 	Spent winnow.NanoUSD // booked so far, without the call
 	Kept  winnow.NanoUSD // of what is left, kept for alerts that are more severe
+
+	MaxCount, Count int64 // of "calls" and "tokens" a day: the limit, and what of it is used
 }
 
 // Error names the limit, what is booked and the way out.
 func (e *BudgetError) Error() string {
 	switch e.Limit {
 	case "unpriced":
-		return "the model has no price in prices.yaml, and a budget is set: add its price, or choose another model"
+		return "the model has no price in prices.yaml, and a budget is set: add its price, give it calls_per_day and tokens_per_day, or choose another model"
+	case "calls", "tokens":
+		return fmt.Sprintf("[model:%.80s] %s_per_day is %d, of which %d are used: raise it, or wait for the next day", e.Name, e.Limit, e.MaxCount, e.Count)
 	case "search_share":
 		return fmt.Sprintf("search %.80q has booked %s of the %s that [budget] search_share gives one search of what is left of the day for this severity: "+
 			"wait for the next day, or raise it", e.Name, e.Spent, e.Max)

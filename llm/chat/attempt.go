@@ -118,7 +118,7 @@ func (k *calling) newAttempt(tier string) *attempt {
 	a.charge = llm.Charge{
 		AlertID: k.p.AlertID, Search: k.p.Search, Team: k.p.Team, Severity: k.p.Severity, Task: k.p.Task, Agent: k.p.Agent,
 		Model: k.c.o.Model, Source: k.c.o.Name, Prompt: k.p.Prompt, Attempt: k.p.Before + k.tries,
-		Fields: k.p.Fields, Bytes: k.load.bytes, SHA256: k.load.sha256,
+		Fields: k.p.Fields, Bytes: k.load.bytes, SHA256: k.load.sha256, Tokens: plus(k.load.input, k.load.output),
 	}
 	if price, ok := k.c.o.Price(k.c.o.Model, a.at); ok {
 		a.charge.Reserve = k.load.worst(price, a.tier)

@@ -31,7 +31,7 @@ func TestCallBooksWhatItCosts(t *testing.T) {
 		}
 		want := llm.Charge{
 			AlertID: "01J", Search: "S", Team: "soc", Task: llm.TaskClassify, Agent: "a", Model: "small", Source: "main", Prompt: "sha256:1", Attempt: 3,
-			Reserve: weigh(hello()).worst(testPrice, ""), Fields: []string{"src"}, Bytes: 26, SHA256: weigh(hello()).sha256,
+			Reserve: weigh(hello()).worst(testPrice, ""), Tokens: weigh(hello()).input + 100, Fields: []string{"src"}, Bytes: 26, SHA256: weigh(hello()).sha256,
 		}
 		if diff := cmp.Diff([]llm.Charge{want}, b.charges); diff != "" {
 			t.Error(diff)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
+	"github.com/winnow-soc/winnow/llm/prices"
 	"github.com/winnow-soc/winnow/llm/redact"
 )
 
@@ -18,6 +19,10 @@ type Backend struct {
 	MaxOutput int64        // tokens of one answer
 	Form      Form         // how answers are held to their schema
 	Ceiling   redact.Class // the most sensitive data that it may see
+
+	// FlexSeverity is up to which severity alerts are first asked about at the service tier flex, which is slower
+	// and cheaper. Unknown: none are; and an alert of unknown severity never is.
+	FlexSeverity winnow.Severity
 }
 
 // Options are what a Model is made of.
@@ -168,6 +173,9 @@ func (m *Model) newTalk(b *Backend, q llm.Question) (*talk, error) {
 		m: m, b: b, q: q, schema: schema, fence: newFence(nonce), view: m.o.Redactor.View(a, q.Case.Fields),
 		prompt: m.o.Prompts.Version(q.Task, q.Agent),
 		req:    &Request{System: system, Schema: schema, Form: b.Form, MaxOutput: b.MaxOutput},
+	}
+	if a.Severity != winnow.SeverityUnknown && a.Severity <= b.FlexSeverity {
+		t.req.Tier = prices.TierFlex
 	}
 	if b.Form == FormJSON || b.Form == FormText {
 		t.req.System += "\n\nThe JSON Schema of the answer:\n" + string(schema.JSON)

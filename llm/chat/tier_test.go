@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/llm/prices"
 )
@@ -100,5 +101,28 @@ func TestWhatFlexDoesNotTakeGoesTheNormalWay(t *testing.T) {
 	c = newTestCaller(t, CallerOptions{Provider: p, Attempts: 2})
 	if _, _, err := c.Call(t.Context(), Purpose{}, r); !errors.As(err, new(*Error)) || len(p.tiers) != 1 {
 		t.Errorf("asked at %q, %v", p.tiers, err)
+	}
+}
+
+// TestLessSevereAlertsAreAskedAtFlex compares severities with flex_severity: unknown ones never are.
+func TestLessSevereAlertsAreAskedAtFlex(t *testing.T) {
+	for _, tt := range []struct {
+		flex, alert winnow.Severity
+		want        string
+	}{
+		{winnow.SeverityUnknown, winnow.SeverityInformational, ""},
+		{winnow.SeverityLow, winnow.SeverityInformational, "flex"},
+		{winnow.SeverityLow, winnow.SeverityLow, "flex"},
+		{winnow.SeverityLow, winnow.SeverityMedium, ""},
+		{winnow.SeverityLow, winnow.SeverityUnknown, ""},
+		{winnow.SeverityCritical, winnow.SeverityUnknown, ""},
+	} {
+		p := &atProvider{do: func(int) (*Reply, error) { return said(goodVerdict), nil }}
+		m := newModel(t, p, func(o *Options) { o.Backends[0].FlexSeverity = tt.flex })
+		q := question(llm.TaskClassify)
+		q.Case.Alert.Severity = tt.alert
+		if _, err := m.Answer(t.Context(), q); err != nil || len(p.tiers) != 1 || p.tiers[0] != tt.want {
+			t.Errorf("up to %s, an alert of %s: asked at %q, %v", tt.flex, tt.alert, p.tiers, err)
+		}
 	}
 }

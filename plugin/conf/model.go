@@ -43,9 +43,14 @@ type Model struct {
 
 	Residency   string
 	ServiceTier string
-	Reasoning   string
-	Proxy       string // "" for none, "environment" for the usual variables
-	CAFile      string
+
+	FlexSeverity winnow.Severity // alerts up to it are asked about at the service tier flex; unknown: none are
+	CallsPerDay  int64           // at most, in a day of UTC; 0: no limit
+	TokensPerDay int64           // likewise
+
+	Reasoning string
+	Proxy     string // "" for none, "environment" for the usual variables
+	CAFile    string
 
 	BudgetDay   *winnow.NanoUSD // what calls to it may cost; nil: no limit
 	BudgetMonth *winnow.NanoUSD
@@ -76,10 +81,13 @@ func (m *Model) keys() []key {
 		{name: "fallback", set: list(&m.Fallback)},
 		{name: "residency", set: anyText(&m.Residency)},
 		{name: "service_tier", set: anyText(&m.ServiceTier)},
+		{name: "flex_severity", set: severity(&m.FlexSeverity)},
 		{name: "reasoning", set: anyText(&m.Reasoning)},
 		{name: "proxy", set: anyText(&m.Proxy)},
 		{name: "ca_file", set: anyText(&m.CAFile)},
 		{name: "budget_day", set: dollars(&m.BudgetDay)},
+		{name: "calls_per_day", set: integer(&m.CallsPerDay, 0, 1_000_000_000)},
+		{name: "tokens_per_day", set: integer(&m.TokensPerDay, 0, 1_000_000_000_000)},
 		{name: "budget_month", set: dollars(&m.BudgetMonth)},
 	}
 	for i := range keys {
@@ -137,6 +145,8 @@ func (m *Model) Check() (key string, err error) {
 		return "base_url", err
 	case m.Key == "" && (u == nil || !loopback(u.Hostname())):
 		return "key", errors.New("missing: only servers on this machine are asked without one; set env:NAME, file:PATH or password:REALM/NAME")
+	case m.Provider == ProviderAnthropic && m.FlexSeverity != winnow.SeverityUnknown:
+		return "flex_severity", errors.New("is for provider = openai")
 	case m.Provider == ProviderAnthropic && m.API != "responses":
 		return "api", errors.New("is for provider = openai")
 	case m.Provider == ProviderOpenAI && m.Residency != "" && m.BaseURL != "":

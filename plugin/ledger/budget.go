@@ -109,6 +109,7 @@ func (b Bounds) of(p Period) *winnow.NanoUSD {
 type Limits struct {
 	Day, Month          *winnow.NanoUSD // of everything; nil: no limit
 	Search, Team, Model Bounds          // of the search, team and [model:NAME] of the charge
+	PerDay              CallLimits      // of the [model:NAME], whatever its calls cost
 
 	// Critical and High are the shares of each limit, but for those of searches, that are kept for alerts of
 	// these severities: what of them is not booked yet stays untouched by what is less severe. Unknown counts
@@ -127,15 +128,20 @@ func (l *Limits) none() bool {
 
 // LimitError says that a charge would pass a limit.
 type LimitError struct {
-	Limit string // "day", "month", "search_share", or "unpriced": no price, while a limit is set
+	Limit string // "day", "month", "search_share", "calls", "tokens", or "unpriced": no price, while a limit is set
 	Scope Scope
 	Max   winnow.NanoUSD // with what it is raised by; of search_share, what the search may book now
 	Spent winnow.NanoUSD // booked so far
 	Kept  winnow.NanoUSD // of what is left, kept for what is more severe
+
+	MaxCount, Count int64 // of "calls" and "tokens": the limit, and what of it is used
 }
 
 // Error names the limit.
 func (e *LimitError) Error() string {
+	if e.MaxCount > 0 {
+		return fmt.Sprintf("ledger: %s of %.80q a day: %d of %d are used", e.Limit, e.Scope, e.Count, e.MaxCount)
+	}
 	return fmt.Sprintf("ledger: budget of %.80q by %s: %s of %s is booked, %s is kept", e.Scope, e.Limit, e.Spent, e.Max, e.Kept)
 }
 
@@ -226,10 +232,13 @@ func (l *Limits) bounds(kind ScopeKind) Bounds {
 // within holds a charge against all limits. What costs nothing passes none.
 func (t *Tx) within(r *reserve, booked winnow.NanoUSD) error {
 	c, limits := &r.charge, &r.limits
-	if limits.none() {
-		return nil
+	if err := t.withinCalls(r); err != nil || r.err != nil || limits.none() {
+		return err
 	}
 	if c.Unpriced {
+		if limits.PerDay.both() {
+			return nil // its own limits bound it
+		}
 		r.err = &LimitError{Limit: "unpriced", Scope: Total}
 		return nil
 	}

@@ -23,6 +23,7 @@ type Charge struct {
 	Replay                bool // asked for by a person, to see what would change: no cost of the alert
 
 	Reserve  winnow.NanoUSD // worst case
+	Tokens   int64          // of input and output, likewise
 	Unpriced bool
 
 	Fields []string // that leave the building: names, no values
@@ -218,6 +219,7 @@ func (t *Tx) reserve(r *reserve) error {
 	if err != nil {
 		return err
 	}
+	t.l.perDay.asked(r.n, c.Tokens)
 	t.countedCall(callGroup{
 		day: dayOf(micro(c.At)), search: c.Search, team: c.Team, severity: c.Severity, model: c.Model, task: c.Task, agent: c.Agent,
 		state: CallReserved, replay: c.Replay,

@@ -33,8 +33,9 @@ type Ledger struct {
 	mu    sync.Mutex // held for the length of a transaction
 	stmts map[string]*sql.Stmt
 
-	calls calls
-	audit auditor
+	calls  calls
+	perDay callDay // read and written in transactions
+	audit  auditor
 }
 
 // ErrNone is returned by readers when there is no ledger yet: nothing has been triaged.

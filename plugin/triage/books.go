@@ -30,11 +30,12 @@ func (b *Books) Reserve(ctx context.Context, c llm.Charge) (llm.Booking, error) 
 	n, err := b.Ledger.Reserve(ctx, ledger.Charge{
 		AlertID: c.AlertID, Search: c.Search, Team: c.Team, Severity: c.Severity, Task: string(c.Task), Agent: c.Agent,
 		Model: c.Model, Source: c.Source, Prompt: c.Prompt, Attempt: c.Attempt, Replay: b.Replay,
-		Reserve: c.Reserve, Unpriced: c.Unpriced, Fields: c.Fields, Bytes: c.Bytes, SHA256: c.SHA256, At: b.Now(),
+		Reserve: c.Reserve, Tokens: c.Tokens, Unpriced: c.Unpriced, Fields: c.Fields, Bytes: c.Bytes, SHA256: c.SHA256, At: b.Now(),
 	}, limitsOf(b.Settings, c.Search, c.Team, c.Source))
 	if limit, ok := errors.AsType[*ledger.LimitError](err); ok {
 		return 0, &llm.BudgetError{
 			Limit: limit.Limit, Scope: string(limit.Scope.Kind), Name: limit.Scope.Name, Max: limit.Max, Spent: limit.Spent, Kept: limit.Kept,
+			MaxCount: limit.MaxCount, Count: limit.Count,
 		}
 	}
 	if err != nil {

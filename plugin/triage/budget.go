@@ -26,6 +26,7 @@ func limitsOf(s *conf.Settings, search, team, model string) ledger.Limits {
 	return ledger.Limits{
 		Day: b.Day, Month: b.Month, Search: ledger.Bounds{Day: of.BudgetDay, Month: of.BudgetMonth},
 		Team: ledger.Bounds{Day: t.BudgetDay, Month: t.BudgetMonth}, Model: ledger.Bounds{Day: m.BudgetDay, Month: m.BudgetMonth},
+		PerDay:   ledger.CallLimits{Calls: m.CallsPerDay, Tokens: m.TokensPerDay},
 		Critical: ledger.ShareOf(b.ReserveCritical), High: ledger.ShareOf(b.ReserveHigh), SearchShare: ledger.ShareOf(b.SearchShare),
 	}
 }

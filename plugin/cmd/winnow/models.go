@@ -104,7 +104,9 @@ func (m *models) open(name string) (llm.Model, error) {
 func (m *models) backend(name string) (chat.Backend, error) {
 	caller, err := m.caller(name)
 	s := m.d.Settings.Models[name]
-	return chat.Backend{Caller: caller, MaxOutput: s.MaxOutputTokens, Form: chat.Form(s.Form), Ceiling: redact.Class(s.DataClass)}, err
+	return chat.Backend{
+		Caller: caller, MaxOutput: s.MaxOutputTokens, Form: chat.Form(s.Form), Ceiling: redact.Class(s.DataClass), FlexSeverity: s.FlexSeverity,
+	}, err
 }
 
 // shared opens what all language models share.
