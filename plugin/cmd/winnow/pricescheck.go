@@ -91,7 +91,11 @@ func (g *globals) checkConfigured(c *priceCheck, d *state.Deployment, table *pri
 		}
 		if _, ok := modelPrice(table, m, m.Model, now); !ok {
 			at, _ := file.Lookup("model:"+name, "model")
-			c.add("error", at.File, at.Line, m.Model, "[model:%s] has no price: its calls are counted as unpriced, and refused while [budget] sets a limit and the model has none of its own", name)
+			if m.CallsPerDay > 0 && m.TokensPerDay > 0 {
+				c.add("warning", at.File, at.Line, m.Model, "[model:%s] has no price: its calls are counted as unpriced, within its own limits", name)
+				continue
+			}
+			c.add("error", at.File, at.Line, m.Model, "[model:%s] has no price: its calls are counted as unpriced, and refused while a budget is set, unless it has calls_per_day and tokens_per_day", name)
 		}
 	}
 	if p := d.Settings.Pipeline.Model; p != "" {
