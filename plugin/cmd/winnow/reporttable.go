@@ -12,11 +12,11 @@ import (
 	"github.com/winnow-soc/winnow/plugin/state"
 )
 
-const reportTableHelp = `Fill the table that budgets for language models are usually made with, for --alerts a day: so much
-for a look-up, so much for a verdict, times alerts. FLAT is such a table as it is in use: $0.0003 and $0.006 an alert, and
-nothing for the panel, for whoever sums it up, and for second tries. EVERY ALERT is what was measured here
-if every alert went to the models, WINNOW what it is with rules, cache and open cases before them. Where
-nothing was booked yet the list price of [pipeline] model stands in.`
+const reportTableHelp = `Fill the table that budgets for language models are usually made with, for --alerts a day: so much for a
+look-up, so much for a verdict, times alerts. FLAT is such a table as it is in use: $0.0003 and $0.006
+an alert, and nothing for the panel, for whoever sums it up, and for second tries. EVERY ALERT is what
+was measured here if every alert went to the models, WINNOW what it is with rules, cache and open cases
+before them. Where nothing was booked yet the list price of [pipeline] model stands in.`
 
 func reportTableCommand(g *globals) *cobra.Command {
 	var span spanFlags
