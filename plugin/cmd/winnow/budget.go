@@ -287,7 +287,7 @@ func (x *diagnosis) budgets(t *ledger.Tx) error {
 	}
 	raises, err := t.Raises(now)
 	for _, r := range raises {
-		x.warn("budget", "`winnow budget lower` ends it", "%s is raised by %s until %s, by %s", oneLine(r.Scope.String(), 60), r.Amount,
+		x.warn("budget", "`winnow budget lower` ends it", "%s is raised by %s until %s, by %s", oneLine(r.String(), 60), r.Amount,
 			r.Until.UTC().Format(time.RFC3339), oneLine(r.Actor, 60))
 	}
 	return err

@@ -205,6 +205,9 @@ func top[T any](all []T, most int, rest func([]T) T) []T {
 
 // daily is what every day cost, by stage.
 func daily(d *Data) *figure {
+	if d.Paid == 0 {
+		return nil // there is nothing to be seen
+	}
 	series, days := d.Series, d.Days
 	if len(series) > maxSeries+1 {
 		series, days = folded(series, days)
@@ -271,7 +274,7 @@ func folded(series []string, days []Day) ([]string, []Day) {
 
 // month is the month so far, its forecast and its budget.
 func month(m *Month) *figure {
-	if m == nil {
+	if m == nil || sum(m.Spent) == 0 {
 		return nil
 	}
 	c := newChart("month", m.At.Format("January 2006")+", day by day", "A line of what the month has booked by each day. "+
