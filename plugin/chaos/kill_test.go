@@ -101,7 +101,19 @@ func (w *world) prepare(point string) {
 	case "budget.before-warning", "budget.after-warning":
 		w.work("") // so that something is booked
 		w.forgetWarnings()
+	case "costs.delivered":
+		w.work("") // so that something is booked
+		w.forgetCosts()
 	}
+}
+
+// forgetCosts has the worker tell again what calls cost. What was told has the same keys.
+func (w *world) forgetCosts() {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", w.state("ledger.db"))
+	w.ok(err)
+	_, err = db.ExecContext(w.t.Context(), `UPDATE meta SET value = '{"through":0}' WHERE name = 'costs/events'`)
+	w.ok(errors.Join(err, db.Close()))
 }
 
 // forgetWarnings has the worker tell again what it told of budgets.
