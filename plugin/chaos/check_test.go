@@ -431,10 +431,32 @@ func (w *world) checkPeople() {
 func (w *world) checkEvents(records map[string]winnow.Record) {
 	w.t.Helper()
 	last, seen := map[string]winnow.Record{}, map[string]bool{}
-	f, err := os.Open(w.state("outcomes.ndjson"))
-	if errors.Is(err, fs.ErrNotExist) && len(records) == 0 {
-		return
+	files, err := filepath.Glob(w.state("outcomes.ndjson*"))
+	w.ok(err)
+	slices.Sort(files)
+	for _, file := range slices.Backward(files) { // what was rotated away is older, and has a number behind
+		w.readEvents(file, func(key string, rec *winnow.Record) {
+			if seen[key] {
+				w.stats.mu.Lock()
+				w.stats.duplicates["event"]++
+				w.stats.mu.Unlock()
+				return
+			}
+			seen[key] = true
+			last[rec.ID] = *rec
+		})
 	}
+	for key, rec := range records {
+		if last[rec.ID].Outcome != rec.Outcome {
+			w.t.Errorf("%s: the last event says %+v, the ledger %+v", key, last[rec.ID].Outcome, rec.Outcome)
+		}
+	}
+}
+
+// readEvents calls f with every event of a file.
+func (w *world) readEvents(file string, event func(key string, rec *winnow.Record)) {
+	w.t.Helper()
+	f, err := os.Open(file)
 	w.ok(err)
 	defer func() { _ = f.Close() }()
 	lines := bufio.NewScanner(f)
@@ -444,24 +466,11 @@ func (w *world) checkEvents(records map[string]winnow.Record) {
 			Key string `json:"event_key"`
 			winnow.Record
 		}
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			continue // cut off by a kill: it is written again
+		if json.Unmarshal(lines.Bytes(), &e) == nil { // else cut off by a kill: it is written again
+			event(e.Key, &e.Record)
 		}
-		if seen[e.Key] {
-			w.stats.mu.Lock()
-			w.stats.duplicates["event"]++
-			w.stats.mu.Unlock()
-			continue
-		}
-		seen[e.Key] = true
-		last[e.ID] = e.Record
 	}
 	w.ok(lines.Err())
-	for key, rec := range records {
-		if last[rec.ID].Outcome != rec.Outcome {
-			w.t.Errorf("%s: the last event says %+v, the ledger %+v", key, last[rec.ID].Outcome, rec.Outcome)
-		}
-	}
 }
 
 // checkCosts: Splunk was told of every call what the ledger has of it, under one key.
