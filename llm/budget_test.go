@@ -117,7 +117,7 @@ func TestBudgetErrors(t *testing.T) {
 		"search \"VPN\" has booked $2.00 of the $3.00 that [budget] search_share gives one search of what is left of the day for this severity: wait for the next day, or raise it": {
 			Limit: "search_share", Scope: "search", Name: "VPN", Max: 3e9, Spent: 2e9,
 		},
-		"the model has no price in prices.yaml, and a budget is set: add its price, or choose another model": {Limit: "unpriced"},
+		"the model has no price in prices.yaml, and a budget is set: add its price, give it calls_per_day and tokens_per_day, or choose another model": {Limit: "unpriced"},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

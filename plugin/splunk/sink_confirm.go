@@ -57,7 +57,7 @@ func (s *eventSearch) findSome(ctx context.Context, some []*receipt) error {
 	if index == "" {
 		index = "*"
 	}
-	spl := `search index="` + escapeQuoted(index) + `" (sourcetype="` + OutcomeType + `" OR sourcetype="` + CostType + `") (` + strings.Join(keys, " OR ") + ") | table event_key"
+	spl := `search index="` + escapeQuoted(index) + `" sourcetype IN ("` + OutcomeType + `", "` + CostType + `") (` + strings.Join(keys, " OR ") + ") | table event_key"
 	rows, err := s.client.Search(ctx, spl, from.Add(-time.Hour), s.now().Add(time.Hour))
 	if err != nil {
 		return err

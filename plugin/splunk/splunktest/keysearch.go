@@ -10,19 +10,22 @@ import (
 
 // keySearch is a search for events by their key.
 type keySearch struct {
-	index, sourcetype string
-	keys              []string
+	index             string
+	sourcetypes, keys []string
 }
 
-var keySearchForm = regexp.MustCompile(`^search index="((?:[^"\\]|\\.)*)" sourcetype="((?:[^"\\]|\\.)*)" \((event_key="(?:.|\n)*")\) \| table event_key$`)
+var keySearchForm = regexp.MustCompile(`^search index="((?:[^"\\]|\\.)*)" sourcetype IN \(("(?:[^"\\]|\\.)*"(?:, "(?:[^"\\]|\\.)*")*)\) \((event_key="(?:.|\n)*")\) \| table event_key$`)
 
-// parseKeySearch reads `search index="i" sourcetype="s" (event_key="a" OR event_key="b") | table event_key`.
+// parseKeySearch reads `search index="i" sourcetype IN ("s", "t") (event_key="a" OR event_key="b") | table event_key`.
 func parseKeySearch(spl string) (keySearch, bool) {
 	m := keySearchForm.FindStringSubmatch(spl)
 	if m == nil {
 		return keySearch{}, false
 	}
-	k := keySearch{index: unescape(m[1]), sourcetype: unescape(m[2])}
+	k := keySearch{index: unescape(m[1])}
+	for name := range strings.SplitSeq(m[2], ", ") { // no sourcetype of winnow's has a comma
+		k.sourcetypes = append(k.sourcetypes, unescape(strings.Trim(name, `"`)))
+	}
 	for rest := m[3]; ; {
 		value, after, ok := quoted(strings.TrimPrefix(rest, `event_key="`))
 		if !ok || !strings.HasPrefix(rest, `event_key="`) {
@@ -50,7 +53,7 @@ func (s *Server) exportKeys(w http.ResponseWriter, r *http.Request, k keySearch)
 	defer s.mu.Unlock()
 	for _, e := range slices.Backward(s.others) {
 		visible := s.found(&e) && !e.Time.Before(from) && e.Time.Before(to)
-		fits := (k.index == "*" || e.Index == k.index) && e.get("sourcetype") == k.sourcetype && slices.Contains(k.keys, e.get("event_key"))
+		fits := (k.index == "*" || e.Index == k.index) && slices.Contains(k.sourcetypes, e.get("sourcetype")) && slices.Contains(k.keys, e.get("event_key"))
 		if visible && fits {
 			_ = enc.Encode(map[string]any{"preview": false, "result": map[string]any{"event_key": e.get("event_key")}})
 		}
