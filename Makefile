@@ -37,9 +37,10 @@ build: needs ## lay the Splunk app out at build/winnow
 demo: build ## see it work: a made-up day of alerts, no Splunk needed
 	@$(APP)/bin/winnow demo --dir build/demo
 
+# Many tests wait for the disk, so more packages run at a time than there are processors.
 .PHONY: test
 test: needs ## run the tests (under three minutes)
-	$(GO) test ./...
+	$(GO) test -p 4 ./...
 
 .PHONY: check
 check: test check-rest check-bench-rules ## everything that CI checks

@@ -419,6 +419,7 @@ func rewrite(t testing.TB, l *Ledger, seq int64) {
 
 // TestEveryMutationIsFound: whatever single thing is done to the file of a stopped worker, verify finds it.
 func TestEveryMutationIsFound(t *testing.T) {
+	t.Parallel()
 	names := make([]string, 0, len(mutations))
 	for name := range mutations {
 		names = append(names, name)
@@ -450,6 +451,7 @@ func TestEveryMutationIsFound(t *testing.T) {
 
 // TestOlderCopyIsFound: a whole file put back is good in itself. Only a head that was told elsewhere tells.
 func TestOlderCopyIsFound(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()
 		l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"))
@@ -573,6 +575,7 @@ func TestPruneAuditAtACheckpoint(t *testing.T) {
 // TestPruneAuditInSteps: wherever it stops, as a worker that is killed does, the chain holds, also from
 // another opening of the file, and what somebody does to the first entries is found.
 func TestPruneAuditInSteps(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		l, err := Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
 		if err != nil {

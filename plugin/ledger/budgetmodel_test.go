@@ -46,6 +46,7 @@ var modelScopes = []Scope{
 // more severe alerts, or would give its search more than its share; the refusal says which and what is spent; and
 // every scope has booked what its calls have on every day.
 func TestBudgetModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		b := &budget{
 			t: t, path: filepath.Join(t.TempDir(), "ledger.db"), now: time.Date(2026, 1, 30, 22, 0, 0, 0, time.UTC),

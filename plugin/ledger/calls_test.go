@@ -385,6 +385,7 @@ func TestAFailedTransactionKeepsSettlements(t *testing.T) {
 // TestBookedIsAtLeastBilled: whatever is reserved, sent, settled in whatever order and lost in a crash, what is
 // booked is never less than what a provider billed, and every difference is a call that is marked.
 func TestBookedIsAtLeastBilled(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		path := filepath.Join(t.TempDir(), "ledger.db")
 		l, err := Open(t.Context(), path)

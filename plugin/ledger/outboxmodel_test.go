@@ -36,6 +36,7 @@ type outbox struct {
 // is due and nothing else, at most one of an alert and sink at a time and those in the order of the outcomes they
 // tell of, and forgets nothing.
 func TestOutboxModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		o := &outbox{t: t, rt: rt, path: filepath.Join(t.TempDir(), "ledger.db"), now: noon}
 		var err error

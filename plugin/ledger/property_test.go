@@ -27,6 +27,7 @@ func (m model) clone() model {
 // that was committed has exactly one current record, all of those before it in order, and a
 // natural key of its own.
 func TestAnySequenceKeepsOneCurrentRecord(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		l, err := Open(t.Context(), t.TempDir()+"/ledger.db")
 		if err != nil {

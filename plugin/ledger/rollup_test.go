@@ -185,6 +185,7 @@ func scanned(ctx context.Context, l *Ledger, query string) (out []string, err er
 // TestRollupsAreWhatAScanSays: after any sequence of adds, changes, calls, prunes, transactions that fail and
 // restarts.
 func TestRollupsAreWhatAScanSays(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		path := t.TempDir() + "/ledger.db"
 		l, err := Open(t.Context(), path)
