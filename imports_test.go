@@ -44,7 +44,7 @@ var mayImport = map[string]string{
 	"plugin/teams":             "",
 	"plugin/ledger":            "plugin/audit plugin/crash cache",
 	"plugin/health":            "plugin/disk plugin/ledger plugin/state",
-	"plugin/review":            "plugin/ledger",
+	"plugin/review":            "plugin/ledger cache",
 	"plugin/report":            "plugin/report/focus plugin/report/page plugin/teams plugin/ledger plugin/conf llm/prices",
 	"plugin/report/focus":      "",
 	"plugin/report/page":       "",

@@ -109,6 +109,9 @@ func (t *Tx) Add(e Entry, r winnow.Record) error {
 		a.ID, a.Key.Host, a.Key.SID, a.Key.RID, a.Key.MAC, a.SearchName, e.Team, micro(a.Received), a.Severity, e.Key[:], body, len(body), e.Notable,
 		record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
 		r.Proposal.Rule, r.Cost.MicroUSD, e.Derived, e.Joined, e.Advice, r.Verdict.Disposition.String())
+	if err == nil && waits(&r) {
+		err = t.enterLine(a.ID, stormOf(e.Key), r.Outcome.State, r.Severity, a.Fields)
+	}
 	if err != nil || !hasPanel(&r) {
 		return err
 	}
@@ -144,6 +147,9 @@ func (t *Tx) Change(r winnow.Record, links Links) (seq int64, err error) {
 		seq, record, r.Outcome.State, r.Outcome.Reason, r.Proposal.Kind, r.Verdict.Source, r.Outcome.Actor, r.Outcome.Would,
 		r.Proposal.Rule, r.Cost.MicroUSD, links.Derived, links.Joined, links.Advice, r.Verdict.Disposition.String(), r.ID)
 	if err != nil {
+		return 0, err
+	}
+	if err := t.lineChanged(&r); err != nil {
 		return 0, err
 	}
 	return seq, t.panelChanged(r.ID, &r)

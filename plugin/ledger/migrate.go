@@ -49,14 +49,21 @@ func (t *Tx) step(v int) error {
 		return err
 	}
 	_, err := t.l.conn.ExecContext(t.ctx, fmt.Sprintf("%s; PRAGMA user_version = %d", migrations[v], v+1))
-	if err == nil && v == panelsStep {
+	switch {
+	case err != nil:
+	case v == panelsStep:
 		err = t.countPanels()
+	case v == waitingStep:
+		err = t.lineUp()
 	}
 	return err
 }
 
-// panelsStep is the step, from 0, that counts the votes of panels: what a record says of them is read by the program.
-const panelsStep = 14
+// The steps, from 0, after which the program reads records: what they say of votes, and of what waits for a person.
+const (
+	panelsStep  = 14
+	waitingStep = 18
+)
 
 // mendFirst completes a file that was made before its first version was whole: that grew before there was
 // a second one. Nobody knows under which generation the verdicts of such a file were made, so only those

@@ -591,6 +591,45 @@ INSERT INTO alert_sums SELECT 3, start, '', '', 0, '', '', source, state, would,
 INSERT INTO call_sums SELECT 3, start, '', '', 0, model, task, agent, state, replay, '', sum(attempts), sum(unpriced), sum(input), sum(cached),
  sum(cache_write), sum(output), CAST(min(total(booked), 9e18) AS INTEGER) FROM call_sums WHERE grain = 2 GROUP BY start, model, task, agent, state, replay;
 `,
+	`
+-- What waits for a person, in the order in which people look at it: see waiting.go. ord is how urgent it is, from 0 for what
+-- is most urgent, and fewer is minus the number of alerts, so that all runs upwards.
+CREATE TABLE waiting (
+  id    TEXT PRIMARY KEY,                  -- of the alert
+  storm BLOB NOT NULL,                     -- what one decision settles: the cache key, or the id of a blind sample
+  ord   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX waiting_first ON waiting (storm, id);
+CREATE INDEX waiting_ord ON waiting (storm, ord);
+
+CREATE TABLE waiting_storms (
+  storm  BLOB PRIMARY KEY,
+  entity BLOB NOT NULL,                    -- hash of the host or account, else storm
+  ord    INTEGER NOT NULL,
+  fewer  INTEGER NOT NULL,
+  first  TEXT NOT NULL                     -- the oldest alert
+) WITHOUT ROWID;
+CREATE INDEX waiting_storms_order ON waiting_storms (entity, ord, fewer, first);
+CREATE INDEX waiting_storms_first ON waiting_storms (entity, first);
+
+CREATE TABLE waiting_entities (
+  entity BLOB PRIMARY KEY,
+  ord    INTEGER NOT NULL,                 -- of its most urgent storm
+  fewer  INTEGER NOT NULL,
+  first  TEXT NOT NULL,
+  storms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX waiting_entities_order ON waiting_entities (ord, fewer, first);
+
+CREATE TABLE samples (                     -- closes that people judge without knowing of the close; they outlive their alerts
+  id     TEXT PRIMARY KEY,
+  closer TEXT NOT NULL,                    -- source of the verdict that closed it
+  at     INTEGER NOT NULL,                 -- when it was closed
+  judged TEXT NOT NULL,                    -- see Judgement
+  view   BLOB NOT NULL                     -- JSON, the record that people see instead of the alert's own until then
+);
+CREATE INDEX samples_closer ON samples (closer, at);
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

@@ -258,9 +258,9 @@ func TestListPutsTheUrgentFirst(t *testing.T) {
 	)
 	for limit, want := range map[int]string{0: "06:1 03:1 02:1 04:2 01:1 09:1", 2: "06:1 03:1", 50: "06:1 03:1 02:1 04:2 01:1 09:1"} {
 		err := l.View(t.Context(), func(tx *ledger.Tx) error {
-			groups, err := review.List(tx, limit)
+			page, err := review.Queue(tx, review.Filter{Limit: limit}, "")
 			var got []string
-			for _, g := range groups {
+			for _, g := range page.Groups {
 				got = append(got, fmt.Sprintf("%s:%d", g.First.ID, g.Size))
 			}
 			if text := strings.Join(got, " "); text != want {

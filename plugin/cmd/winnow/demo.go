@@ -83,10 +83,11 @@ func (g *globals) showDemo(ctx context.Context, s *stage) error {
 		w := g.styled()
 		fmt.Fprintln(w)
 		printFunnel(w, &c)
-		groups, err := review.List(t, 0)
+		queue, err := review.Queue(t, review.Filter{}, "")
 		if err != nil {
 			return err
 		}
+		groups := queue.Groups
 		g.showCases(groups)
 		if err := g.showClose(t); err != nil {
 			return err

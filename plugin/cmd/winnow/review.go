@@ -17,27 +17,19 @@ import (
 )
 
 func reviewCommand(g *globals) *cobra.Command {
-	var limit int
-	list := withCSV(&cobra.Command{
-		Use: "list", Short: "what waits for a person", Args: cobra.NoArgs,
-		Long: `List what waits for a person: escalated alerts first, then the review queue, by severity. Alerts
-that repeat one another stand as one group, which one decision settles.`,
-		Example: `  winnow review list
-  winnow review list --limit 5 --format json`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return g.reviewList(cmd.Context(), limit) },
-	})
-	list.Flags().IntVar(&limit, "limit", 20, "at most `N` groups; 0 shows all")
 	show := &cobra.Command{
 		Use: "show ID", Short: "everything needed to decide about one alert", Args: cobra.ExactArgs(1),
-		Long: `Print everything that is known of one alert, as "winnow ledger show" does: what came in, what the
-analysts said and why, what they recommend, and what was done so far.`,
-		Example: `  winnow review show 01J9ZV3M4T5Q6R7S8T9VAWBXCY`,
-		RunE:    func(cmd *cobra.Command, args []string) error { return g.ledgerShow(cmd.Context(), args[0]) },
+		Long: `Print everything needed to decide about one alert: the three lines, the evidence beside the alert's own
+fields, votes, techniques, earlier alerts like it and what became of them, what each gate did and why, what
+it has cost so far, and what each decision would do. "winnow ledger show" has the whole trail.`,
+		Example: `  winnow review show 01J9ZV3M4T5Q6R7S8T9VAWBXCY
+  winnow review show 01J9ZV3M4T5Q6R7S8T9VAWBXCY --format json | jq .choices`,
+		RunE: func(cmd *cobra.Command, args []string) error { return g.reviewShow(cmd.Context(), args[0]) },
 	}
 	return group("review", "what people decide", `  winnow review list
   winnow review approve 01J9ZV3M4T5Q6R7S8T9VAWBXCY --reason "scanner, seen with the owner"
   winnow review correct 01J9ZV3M4T5Q6R7S8T9VAWBXCY --as TruePositive`,
-		list, show,
+		reviewListCommand(g), show,
 		g.decide(review.Approve, "winnow's verdict is right: carry it out", `Carry out the verdict that winnow came to: a benign one closes the alert, a true positive keeps it
 escalated. An alert without a verdict, or one that has changed meanwhile, cannot be approved. The whole
 group is settled, unless --only is given.`),
@@ -84,42 +76,6 @@ func userName() string {
 		return ""
 	}
 	return u.Username
-}
-
-func (g *globals) reviewList(ctx context.Context, limit int) error {
-	return g.readLedger(ctx, func(_ *state.Deployment, t *ledger.Tx) error {
-		groups, err := review.List(t, limit)
-		if err != nil {
-			return err
-		}
-		table := &grid{head: []string{"ID", "STATE", "SEVERITY", "ALERTS", "SEARCH", "VERDICT", "WHAT"}, num: map[int]bool{3: true}}
-		for _, gr := range groups {
-			if g.format == formatJSON {
-				if err := g.json(gr); err != nil {
-					return err
-				}
-			}
-			r := &gr.First
-			state := string(r.Outcome.State)
-			if g.format == formatTable {
-				state = stateStyle(r.Outcome.State).Render(state)
-			}
-			table.rows = append(table.rows, []string{
-				r.ID, state, r.Severity.String(), fmt.Sprint(gr.Size), oneLine(r.SearchName, 36),
-				fmt.Sprintf("%s %d", r.Verdict.Disposition, r.Verdict.Confidence), oneLine(r.Verdict.Case.What, 70),
-			})
-		}
-		switch {
-		case g.format == formatCSV:
-			return g.csv(table)
-		case g.format == formatTable && len(groups) == 0:
-			g.note("nothing waits for a person")
-		case g.format == formatTable:
-			g.text(table)
-			g.note("\ndecide with `winnow review show ID`, then `approve ID`, `reject ID` or `correct ID --as DISPOSITION`")
-		}
-		return nil
-	})
 }
 
 // reviewDecide hands a decision to the worker, or carries it out when none runs.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,13 @@ var scriptCommands = map[string]func(s *script, not bool, args []string){
 	},
 	"cmp":   func(s *script, _ bool, args []string) { s.compare(s.text(args[0]), args[1]) },
 	"alert": (*script).findAlert,
+	"let": func(s *script, _ bool, args []string) { // a variable is what the first group matches in what was told last
+		found := regexp.MustCompile(args[1]).FindStringSubmatch(s.stderr.String())
+		if len(found) < 2 {
+			s.fail("nothing matches %s", args[1])
+		}
+		s.env[args[0]] = found[1]
+	},
 	"env": func(s *script, _ bool, args []string) {
 		name, value, _ := strings.Cut(args[0], "=")
 		s.env[name] = value
