@@ -137,7 +137,7 @@ look: needs ## open the report's HTML page in Chromium, where there is one; pict
 	@mkdir -p build/look
 	WINNOW_LOOK=$(CURDIR)/build/look $(GO) test -run 'TestLook$$' -count=1 -v ./plugin/report/page
 
-# WINNOW_ORACLE_TTL="15m 1h 4h 24h" prints the curve over the life of cached verdicts.
+# WINNOW_ORACLE_TTL="15m 1h 8h 24h" prints the curve over the life of cached verdicts.
 .PHONY: bench-queue
 bench-queue: needs ## measure what a lease costs when a million alerts wait
 	@mkdir -p build/bench
@@ -146,7 +146,7 @@ bench-queue: needs ## measure what a lease costs when a million alerts wait
 .PHONY: bench-oracle
 bench-oracle: needs ## ask a model that knows every label: what reaches it, what is hidden (minutes; needs the data beside the project)
 	@mkdir -p build/bench
-	WINNOW_ORACLE_TTL="$${WINNOW_ORACLE_TTL:-15m 1h 4h 24h}" WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestOracle' -count=1 -timeout 60m -v ./plugin/cmd/winnow
+	WINNOW_ORACLE_TTL="$${WINNOW_ORACLE_TTL:-15m 1h 8h 24h}" WINNOW_BENCH=$(CURDIR)/build/bench $(GO) test -run 'TestOracle' -count=1 -timeout 60m -v ./plugin/cmd/winnow
 
 # WINNOW_COST_DAYS=1 takes the first day of each network only.
 .PHONY: bench-cost

@@ -53,6 +53,7 @@ func (p *Policy) keys() []key {
 func (c *Cache) keys() []key {
 	return []key{
 		{name: "ttl", set: duration(&c.TTL, second, 90*day)},
+		{name: "model_ttl", set: duration(&c.ModelTTL, second, 90*day)},
 		{name: "size", set: integer(&c.Size, 1, 100_000_000)},
 		{name: "block", set: duration(&c.Block, 0, 30*day)},
 	}

@@ -71,9 +71,10 @@ type Policy struct {
 
 // Cache is [cache]: how long verdicts and open cases count.
 type Cache struct {
-	TTL   time.Duration
-	Size  int           // entries
-	Block time.Duration // an open escalation blocks cached closes of its pair
+	TTL      time.Duration // of a verdict
+	ModelTTL time.Duration // of one that a language model came to, if that is less
+	Size     int           // entries
+	Block    time.Duration // an open escalation blocks cached closes of its pair
 }
 
 // Content is [content]: which apps hold the customer's rules and lists.

@@ -36,7 +36,11 @@ func (e *Engine) closeFromCache(entry *ledger.Entry, rec *winnow.Record) bool {
 // keep stores a verdict for later alerts with the same key, if it is of a kind that may be kept.
 // Another verdict under the key, also one of another alert, is replaced.
 func (e *Engine) keep(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) error {
-	v, err := cache.Keep(&entry.Alert, &rec.Verdict, rec.Outcome.Time, e.Settings.Cache.TTL)
+	ttl := e.Settings.Cache.TTL
+	if rec.Verdict.Source == winnow.SourceModel {
+		ttl = min(ttl, e.Settings.Cache.ModelTTL)
+	}
+	v, err := cache.Keep(&entry.Alert, &rec.Verdict, rec.Outcome.Time, ttl)
 	if err != nil {
 		return nil //nolint:nilerr // the error says why such a verdict is never kept
 	}

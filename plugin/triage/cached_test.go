@@ -42,6 +42,29 @@ func TestRepeatsCloseFromTheCache(t *testing.T) {
 	want(t, r.triage(r.alert("2")), winnow.StateClosed, winnow.ReasonCached)
 }
 
+// What a language model came to holds for [cache] model_ttl, what a person said for [cache] ttl.
+func TestVerdictsOfModelsHoldForLess(t *testing.T) {
+	for name, person := range map[string]bool{"a model's": false, "a person's": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			is := r.state.Settings.Cache
+			if is.ModelTTL >= is.TTL {
+				t.Fatalf("shipped with %s for models and %s in all", is.ModelTTL, is.TTL)
+			}
+			rec := r.judged()
+			if person {
+				r.settle(rec.ID, winnow.BenignPositive, winnow.StateClosed)
+			}
+			r.at = r.at.Add(is.ModelTTL - time.Second)
+			want(t, r.triage(r.alert("in time")), winnow.StateClosed, winnow.ReasonCached)
+			r.at = r.at.Add(time.Second)
+			if got := r.triage(r.alert("late")).Outcome.Reason; (got == winnow.ReasonCached) != person {
+				t.Errorf("after %s: %s", is.ModelTTL, got)
+			}
+		})
+	}
+}
+
 // Another policy, model or prompt empties the cache of what models said; what a person said stays.
 func TestPromise2VerdictsEndWithTheirGeneration(t *testing.T) {
 	for name, person := range map[string]bool{"a model's": false, "a person's": true} {

@@ -14,11 +14,13 @@ import (
 // A storm of like alerts is asked about once. Alerts with the same cache key, severity and signs of
 // taint are a group: while language models look at one of them the others wait, and then its verdict is
 // theirs, whatever it is. Each still passes guard G1 by itself, and no verdict from before an escalation
-// between the same two hosts closes one. After groupMembers alerts, or groupOpen, the next one is asked about anew. What the cache closes
+// between the same two hosts closes one. Where such an escalation is open, alike alerts are a storm only after
+// stormProofs of them: what is seldom may be part of the attack. After groupMembers alerts, or groupOpen, the next one is asked about anew. What the cache closes
 // counts too, so that a cached verdict is proved again as often.
 const (
 	groupMembers = 1000
 	groupOpen    = 15 * time.Minute
+	stormProofs  = 3
 )
 
 // groupID tells groups apart. The cache key holds every field that is not volatile. Volatile ones may
@@ -33,6 +35,7 @@ type group struct {
 	first    string    // ID of that alert
 	opened   time.Time // when it was received
 	members  int
+	asked    int // how many of its alerts were asked about, one after the other
 	cases    int // mark of the cases that were open when it was asked about
 	analysis llm.Analysis
 	free     bool // no language model was asked: there is nothing to be saved
@@ -126,14 +129,18 @@ func (e *Engine) share(t *ledger.Tx, w *work) (settled bool, err error) {
 	return false, nil
 }
 
-// mayShare holds a close back that has to be proved again: because the verdict closed so many, or because
-// an escalation between the same two hosts has been opened since it was reached. The repeats of one that
-// was open then say nothing new. What a rule closes after all (a canary) rests on the rule.
+// mayShare holds a close back that has to be proved again: because the verdict closed so many, because an
+// escalation between the same two hosts has been opened since it was reached, or because one is open and too
+// few of the group were asked about. The repeats of one that was open then say nothing new. What a rule closes after all (a canary) rests on the rule.
 func (e *Engine) mayShare(w *work, g *group) bool {
 	if !closes(&w.rec) || w.rec.Verdict.Source == winnow.SourceRule {
 		return true
 	}
-	return !e.proofDue(w.entry.Key) && !e.cases.OpenedSince(&w.entry.Alert, g.cases)
+	a := &w.entry.Alert
+	if e.proofDue(w.entry.Key) || e.cases.OpenedSince(a, g.cases) {
+		return false
+	}
+	return g.asked >= stormProofs || !e.cases.Blocked(a, a.Received)
 }
 
 func closes(rec *winnow.Record) bool {
@@ -174,7 +181,13 @@ func (e *Engine) opened(w *work) {
 	delete(e.groups.closes, w.entry.Key)
 	an := w.analysis
 	an.Calls = nil
-	e.groups.add(w.group, &group{first: a.ID, opened: a.Received, cases: w.cases, analysis: an, free: w.analysis.Cost.Calls == 0})
+	asked := 1
+	if before := e.groups.find(w.group, a.Received); before != nil && !e.cases.OpenedSince(a, before.cases) {
+		asked += before.asked
+	}
+	e.groups.add(w.group, &group{
+		first: a.ID, opened: a.Received, asked: asked, cases: w.cases, analysis: an, free: w.analysis.Cost.Calls == 0,
+	})
 }
 
 // asksModels reports whether language models may be asked about an alert: in shadow about a sample.

@@ -64,7 +64,7 @@ type costRun struct {
 	samples *costSamples
 
 	keys []cache.Key  // of the alerts
-	like map[int]bool // attacks that equal a benign alert of no more than [cache] ttl before
+	like map[int]bool // attacks that equal a benign alert of no more than [cache] model_ttl before
 
 	steps   []costStep
 	benign  int
@@ -214,7 +214,7 @@ func (c *costRun) compare(p *costParts) {
 		last, ok := benign[c.keys[i]]
 		switch c.label(a) {
 		case "attack":
-			c.like[i] = ok && a.Received.Sub(last) < p.parts.Settings.Cache.TTL
+			c.like[i] = ok && a.Received.Sub(last) < p.parts.Settings.Cache.ModelTTL
 		case "benign":
 			benign[c.keys[i]] = a.Received
 		}
@@ -286,7 +286,7 @@ func (c *costRun) cached(p *costParts, tried *costTrials) costStep {
 		if is.State != winnow.StateClosed {
 			continue
 		}
-		if v, err := cache.Keep(a, &is.Analysis.Verdict, a.Received, settings.Cache.TTL); err == nil {
+		if v, err := cache.Keep(a, &is.Analysis.Verdict, a.Received, settings.Cache.ModelTTL); err == nil {
 			memory.Put(c.keys[i], v)
 		}
 	}

@@ -156,7 +156,7 @@ func runOracle(t *testing.T, file, ttl string, unknown llm.DispositionName) (s o
 	t.Helper()
 	o := &oracle{labels: readLabels(t, file), unknown: unknown, asked: map[string]bool{}}
 	g := newTester(t, oracleContent(t, file))
-	g.set = []string{"policy.trust_uncalibrated=1", "cache.ttl=" + ttl}
+	g.set = []string{"policy.trust_uncalibrated=1", "cache.ttl=" + ttl, "cache.model_ttl=" + ttl}
 	d, err := g.open()
 	if err != nil {
 		t.Fatal(err)
@@ -215,8 +215,8 @@ func TestOracle(t *testing.T) {
 	table.write(t)
 }
 
-// shippedTTL is [cache] ttl of default/winnow.conf.
-const shippedTTL = "24h"
+// shippedTTL is [cache] model_ttl of default/winnow.conf.
+const shippedTTL = "8h"
 
 func asOracle(t *testing.T, table *bench, ttl string, unknown llm.DispositionName) {
 	attacks, hidden := 0, 0
