@@ -125,7 +125,11 @@ func (t *Tools) keys() []key {
 }
 
 func (v *Review) keys() []key {
-	return []key{{name: "fact_ttl", set: duration(&v.FactTTL, 0, 10*365*day)}}
+	return []key{
+		{name: "fact_ttl", set: duration(&v.FactTTL, 0, 10*365*day)},
+		{name: "sample", set: share(&v.Sample)},
+		{name: "sample_daily", set: integer(&v.SampleDaily, 0, 100_000)},
+	}
 }
 
 func (q *Queue) keys() []key {

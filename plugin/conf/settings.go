@@ -232,6 +232,9 @@ type Sink struct {
 // Review is [review]: what people decide.
 type Review struct {
 	FactTTL time.Duration // how long a person's benign verdict counts as a fact
+
+	Sample      float64 // share of the closes of every closer that a person judges blind
+	SampleDaily int     // at most so many closes of one closer a day of UTC
 }
 
 // Queue is [queue]: how failed work is tried again.

@@ -77,7 +77,7 @@ func (t *Tx) remove(id string) error {
 	if err := t.rememberDrop(id); err != nil {
 		return err
 	}
-	if err := errors.Join(t.leaveCounts(id), t.forgetPanel(id), t.leaveLine(id)); err != nil {
+	if err := errors.Join(t.leaveCounts(id), t.forgetPanel(id), t.leaveLine(id), t.forgetSample(id)); err != nil {
 		return err
 	}
 	for _, query := range []string{

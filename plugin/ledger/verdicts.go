@@ -105,21 +105,6 @@ func (t *Tx) OpenKeys(f func(key cache.Key, first string, n int)) error {
 		})
 }
 
-// OpenGroups calls f with the oldest record of every cache key that waits for a person or is
-// escalated, and the number of alerts that share it. The bytes are valid during the call.
-func (t *Tx) OpenGroups(f func(first []byte, size int) error) error {
-	return t.each(`SELECT a.record, g.n FROM (SELECT min(id) AS first, count(*) AS n FROM alerts
- WHERE state IN ('in_review', 'escalated') GROUP BY key) g JOIN alerts a ON a.id = g.first`, nil,
-		func(scan func(...any) error) error {
-			var body []byte
-			var n int
-			if err := scan(&body, &n); err != nil {
-				return err
-			}
-			return f(body, n)
-		})
-}
-
 // KeyOf returns the cache key of an alert.
 func (t *Tx) KeyOf(id string) (cache.Key, error) {
 	var raw []byte

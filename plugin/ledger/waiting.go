@@ -121,10 +121,14 @@ func (t *Tx) lineChanged(r *winnow.Record) error {
 	var ord int
 	waited, err := t.get("SELECT storm, ord FROM waiting WHERE id = ?", []any{r.ID}, &storm, &ord)
 	now := waits(r)
-	if err != nil || !waited && !now || waited && now && ord == ordOf(r.Outcome.State, r.Severity) {
+	same := waited && now && ord == ordOf(r.Outcome.State, r.Severity) && len(storm) == len(cache.Key{}) // a sample waits by itself
+	if err != nil || !waited && !now || same {
 		return err
 	}
-	if err := t.leaveLine(r.ID); err != nil || !now {
+	if err := t.leaveLine(r.ID); err != nil {
+		return err
+	}
+	if err := t.unsampled(r); err != nil || !now {
 		return err
 	}
 	return t.joinLine(r)

@@ -45,7 +45,11 @@ func Apply(t *ledger.Tx, e Engine, d Decision) (Result, error) {
 	if err != nil {
 		return out, err
 	}
-	disposition, state, err := d.verdict(&rec)
+	seen := rec
+	if _, err := veil(t, &seen); err != nil {
+		return out, err
+	}
+	disposition, state, err := d.verdict(&seen)
 	if err != nil {
 		return out, err
 	}

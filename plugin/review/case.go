@@ -126,6 +126,13 @@ func ReadCase(t *ledger.Tx, s Site, id string) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
+	blind, err := veil(t, &rec)
+	if err != nil {
+		return nil, err
+	}
+	if blind != nil {
+		entry.Links = ledger.Links{Advice: blind.Advice}
+	}
 	if s.Fields == nil {
 		s.Fields = new(winnow.FieldTable)
 	}
@@ -146,12 +153,15 @@ func ReadCase(t *ledger.Tx, s Site, id string) (*Case, error) {
 	for _, read := range []func() error{
 		func() error { return c.trail(t) },
 		func() error { return c.past(t, a, s.Fields) },
-		func() error { return c.group(t, &entry, &rec) },
+		func() error { return c.group(t, &entry, &rec, blind != nil) },
 		func() error { return c.choices(t, s, &entry, &rec) },
 	} {
 		if err := read(); err != nil {
 			return nil, fmt.Errorf("read case %s: %w", id, err)
 		}
+	}
+	if blind != nil {
+		c.veil()
 	}
 	return c, nil
 }
@@ -233,8 +243,9 @@ func (c *Case) trail(t *ledger.Tx) (err error) {
 	return err
 }
 
-func (c *Case) group(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record) error {
-	ids, err := Decision{ID: c.ID}.group(t, entry, rec)
+// group finds the alerts that a decision settles. A sample of what was closed is judged by itself.
+func (c *Case) group(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, alone bool) error {
+	ids, err := Decision{ID: c.ID, Only: alone}.group(t, entry, rec)
 	c.Group = GroupOf{Size: len(ids), Members: ids[:min(len(ids), maxMembers)]}
 	return err
 }

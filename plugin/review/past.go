@@ -2,6 +2,7 @@ package review
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -74,7 +75,7 @@ func (c *Case) past(t *ledger.Tx, a *winnow.Alert, table *winnow.FieldTable) err
 		c.Entities = append(c.Entities, p)
 	}
 	c.Similar = mostAlike(similar)
-	return c.whoDecided(t)
+	return errors.Join(c.veilSimilar(t), c.whoDecided(t))
 }
 
 // add counts one earlier alert.

@@ -113,7 +113,10 @@ func readGroup(t *ledger.Tx, s *ledger.Storm) (g Group, err error) {
 	if g.Seq, err = t.Seq(s.First); err != nil {
 		return g, err
 	}
-	g.First, err = t.Record(s.First)
+	if g.First, err = t.Record(s.First); err != nil {
+		return g, err
+	}
+	_, err = veil(t, &g.First)
 	return g, err
 }
 

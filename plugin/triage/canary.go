@@ -17,10 +17,13 @@ func isCanary(p winnow.Proposal) bool {
 	return p.Kind == winnow.ProposeDrop && p.Reason == winnow.ReasonCanary
 }
 
-// prove keeps what an outcome says about the rule that dropped the alert, if one did.
+// prove keeps what an outcome says about the rule that dropped the alert, if one did, and about whoever closed it.
 func (e *Engine) prove(t *ledger.Tx, rec *winnow.Record) error {
 	if rec.Verdict.Source == winnow.SourcePerson {
 		if err := e.proveByPerson(t, rec); err != nil {
+			return err
+		}
+		if err := t.JudgeSample(rec.ID, judgement(rec)); err != nil {
 			return err
 		}
 	}

@@ -74,7 +74,7 @@ func newRig(t testing.TB, set ...string) *rig {
 	content := filepath.Join(r.home, "content")
 	r.write("content/rules/test.yaml", testRules)
 	r.write("content/lists/vpn_egress.csv", "address\n198.51.100.4\n198.51.100.5\n")
-	set = append([]string{"gate.run=enforce", "gate.canary=0%", "policy.trust_uncalibrated=1", "sink:responses.disabled=1"}, set...)
+	set = append([]string{"gate.run=enforce", "gate.canary=0%", "review.sample=0%", "policy.trust_uncalibrated=1", "sink:responses.disabled=1"}, set...)
 	d, err := state.Open(state.Locations{
 		App: filepath.Join("..", "..", "packaging", "app"), State: filepath.Join(r.home, "state"),
 		Content: content, Set: set, Getenv: func(string) string { return "" },

@@ -68,6 +68,9 @@ func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, 
 		if err := e.keep(t, entry, rec); err != nil {
 			return err
 		}
+		if err := e.sample(t, entry, rec); err != nil {
+			return err
+		}
 	case winnow.StateQueued, winnow.StateLeft:
 	}
 	return e.post(t, entry, rec, seq)

@@ -21,7 +21,7 @@ func reportCommand(g *globals) *cobra.Command {
   winnow report savings
   winnow report bill`,
 		reportCostCommand(g), reportSavingsCommand(g), reportBillCommand(g), reportTableCommand(g),
-		reportRulesCommand(g), reportVotesCommand(g), reportPilotCommand(g), reportWhatIfCommand(g), reportFocusCommand(g), reportWeeklyCommand(g), reportHTMLCommand(g),
+		reportRulesCommand(g), reportClosersCommand(g), reportVotesCommand(g), reportPilotCommand(g), reportWhatIfCommand(g), reportFocusCommand(g), reportWeeklyCommand(g), reportHTMLCommand(g),
 	)
 }
 
