@@ -48,6 +48,7 @@ var mayImport = map[string]string{
 	"plugin/report":            "plugin/report/focus plugin/report/page plugin/teams plugin/ledger plugin/conf llm/prices",
 	"plugin/report/focus":      "",
 	"plugin/report/page":       "",
+	"plugin/report/picture":    "",
 	"plugin/splunk":            "plugin/audit plugin/crash plugin/disk plugin/ledger plugin/conf plugin/stash llm",
 	"plugin/approve":           "rules allowlist",
 	"plugin/triage":            "plugin/audit plugin/teams plugin/alertaction plugin/crash plugin/disk plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
@@ -56,7 +57,7 @@ var mayImport = map[string]string{
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction plugin/crash",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/review plugin/splunk plugin/state plugin/teams plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/report/picture plugin/review plugin/splunk plugin/state plugin/teams plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 
@@ -69,6 +70,7 @@ var onlyImporter = map[string]string{
 	"github.com/spf13/cobra":                 "plugin/cmd/winnow",
 	"github.com/prometheus":                  "plugin/health",
 	"golang.org/x/crypto":                    "plugin/approve",
+	"golang.org/x/image":                     "plugin/report/picture",
 	"charm.land/lipgloss/v2":                 "plugin/cmd/winnow",
 	"github.com/schollz/progressbar/v3":      "plugin/cmd/winnow",
 	"github.com/splunk/splunk-cloud-sdk-go":  "plugin/splunk",

@@ -103,7 +103,7 @@ func newRoot(g *globals) *cobra.Command {
 	f.BoolVar(&g.quiet, "quiet", false, "print results and errors only")
 	root.AddCommand(
 		triageCommand(g), evalCommand(g), tuneCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), contentCommand(g), ledgerCommand(g), queueCommand(g), budgetCommand(g), reviewCommand(g),
-		cacheCommand(g), gateCommand(g), modeCommand(g), reconcileCommand(g), reportCommand(g), pricesCommand(g), replayCommand(g), redactCommand(g), healthCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
+		cacheCommand(g), gateCommand(g), modeCommand(g), reconcileCommand(g), reportCommand(g), renderCommand(g), pricesCommand(g), replayCommand(g), redactCommand(g), healthCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
 	)
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
