@@ -28,3 +28,15 @@ func Write(w io.Writer, d *Data) error {
 	_, err := w.Write(b.Bytes())
 	return err
 }
+
+// Fragment returns the page without what is around it, for a page that has [Style].
+func Fragment(d *Data) (template.HTML, error) {
+	var b bytes.Buffer
+	if err := pageTemplate.ExecuteTemplate(&b, "fragment", newView(d)); err != nil {
+		return "", fmt.Errorf("report html: %w", err)
+	}
+	return template.HTML(b.String()), nil //nolint:gosec // the template has escaped it
+}
+
+// Style returns the style of the page, which a page around a [Fragment] nests under .report.
+func Style() string { return styleText }
