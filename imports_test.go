@@ -45,6 +45,7 @@ var mayImport = map[string]string{
 	"plugin/ledger":            "plugin/audit plugin/crash cache",
 	"plugin/health":            "plugin/disk plugin/ledger plugin/state",
 	"plugin/review":            "plugin/ledger cache",
+	"plugin/review/web":        "plugin/health plugin/ledger plugin/report plugin/report/page plugin/review",
 	"plugin/report":            "plugin/report/focus plugin/report/page plugin/teams plugin/ledger plugin/conf llm/prices",
 	"plugin/report/focus":      "",
 	"plugin/report/page":       "",
@@ -57,7 +58,7 @@ var mayImport = map[string]string{
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction plugin/crash",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/report/picture plugin/review plugin/splunk plugin/state plugin/teams plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/report/picture plugin/review plugin/review/web plugin/splunk plugin/state plugin/teams plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 

@@ -129,6 +129,12 @@ func (v *Review) keys() []key {
 		{name: "fact_ttl", set: duration(&v.FactTTL, 0, 10*365*day)},
 		{name: "sample", set: share(&v.Sample)},
 		{name: "sample_daily", set: integer(&v.SampleDaily, 0, 100_000)},
+		{name: "listen", set: anAddress(&v.Listen)},
+		{name: "cert_file", set: anyText(&v.CertFile)},
+		{name: "key_file", set: anyText(&v.KeyFile)},
+		{name: "viewers", set: list(&v.Viewers)},
+		{name: "analysts", set: list(&v.Analysts)},
+		{name: "approvers", set: list(&v.Approvers)},
 	}
 }
 

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -184,6 +185,7 @@ func (r *reader) check() {
 	r.knownModel("pipeline", "coordinator", r.s.Pipeline.Coordinator)
 	r.fallbacks()
 	r.budget()
+	r.review()
 	for _, name := range r.s.Report.Weekly {
 		r.reportsTo(name)
 	}
@@ -198,6 +200,22 @@ func (r *reader) check() {
 	}
 	if q := r.s.Queue; q.WaitMax < q.WaitMaxHigh {
 		r.below("queue", "wait_max", "wait_max_high")
+	}
+}
+
+// review refuses a page that would send tokens and alerts over a network in the clear.
+func (r *reader) review() {
+	v := &r.s.Review
+	fail := func(key, message string) {
+		at, _ := r.file.Lookup("review", key)
+		r.fail(&Error{At: at, Stanza: "review", Key: key, Message: message})
+	}
+	if (v.CertFile == "") != (v.KeyFile == "") {
+		fail("key_file", "cert_file and key_file go together: give both or neither")
+	}
+	at, err := netip.ParseAddrPort(v.Listen)
+	if err == nil && !at.Addr().IsLoopback() && v.CertFile == "" {
+		fail("listen", fmt.Sprintf("%q is not a loopback address: give cert_file and key_file too, so that the page is served over TLS", v.Listen))
 	}
 }
 

@@ -235,6 +235,13 @@ type Review struct {
 
 	Sample      float64 // share of the closes of every closer that a person judges blind
 	SampleDaily int     // at most so many closes of one closer a day of UTC
+
+	Listen    string   // address of the page; "" for none. One that is not loopback needs CertFile and KeyFile
+	CertFile  string   // PEM; "" serves without TLS
+	KeyFile   string   // PEM
+	Viewers   []string // Splunk roles whose people may see the page
+	Analysts  []string // and decide about alerts
+	Approvers []string // and approve response actions
 }
 
 // Queue is [queue]: how failed work is tried again.

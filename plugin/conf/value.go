@@ -230,6 +230,18 @@ func localAddress(to *string) func(string) error {
 	}
 }
 
+// anAddress takes an address of this host and a port; nothing is none.
+func anAddress(to *string) func(string) error {
+	return func(s string) error {
+		at, err := netip.ParseAddrPort(s)
+		if s != "" && (err != nil || at.Addr().Zone() != "" || at.Addr().IsMulticast()) {
+			return fmt.Errorf("%q is not an address and a port (want one like 127.0.0.1:8090 or 192.0.2.7:8090, or nothing)", s)
+		}
+		*to = s
+		return nil
+	}
+}
+
 func severity(to *winnow.Severity) func(string) error {
 	return func(s string) error { return to.UnmarshalText([]byte(s)) }
 }

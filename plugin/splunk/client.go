@@ -188,18 +188,35 @@ func (c *Client) User(ctx context.Context) (string, error) {
 	if c.user != "" {
 		return c.user, nil
 	}
+	who, err := c.WhoAmI(ctx)
+	if err != nil {
+		return "", err
+	}
+	c.user = who.User
+	return c.user, nil
+}
+
+// Identity is whose credentials a client holds.
+type Identity struct {
+	User  string
+	Roles []string // Splunk's own and those of apps, with what they inherit left out
+}
+
+// WhoAmI asks splunkd whose credentials these are, each time anew. An [Error] with CodeAuth says that splunkd does
+// not accept them.
+func (c *Client) WhoAmI(ctx context.Context) (Identity, error) {
 	var a atom[struct {
-		Username string `json:"username"`
+		Username string   `json:"username"`
+		Roles    []string `json:"roles"`
 	}]
 	r := call{op: "ask who winnow is", path: "/services/authentication/current-context", query: jsonMode()}
 	if err := c.getJSON(ctx, r, &a); err != nil {
-		return "", err
+		return Identity{}, err
 	}
 	if len(a.Entry) != 1 || a.Entry[0].Content.Username == "" {
-		return "", &Error{Op: r.op, Code: CodeBadAnswer, Message: "the answer names no user"}
+		return Identity{}, &Error{Op: r.op, Code: CodeBadAnswer, Message: "the answer names no user"}
 	}
-	c.user = a.Entry[0].Content.Username
-	return c.user, nil
+	return Identity{a.Entry[0].Content.Username, a.Entry[0].Content.Roles}, nil
 }
 
 // atom is the JSON form of splunkd's Atom feeds.

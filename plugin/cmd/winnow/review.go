@@ -29,7 +29,7 @@ it has cost so far, and what each decision would do. "winnow ledger show" has th
 	return group("review", "what people decide", `  winnow review list
   winnow review approve 01J9ZV3M4T5Q6R7S8T9VAWBXCY --reason "scanner, seen with the owner"
   winnow review correct 01J9ZV3M4T5Q6R7S8T9VAWBXCY --as TruePositive`,
-		reviewListCommand(g), show,
+		reviewListCommand(g), show, reviewServeCommand(g),
 		g.decide(review.Approve, "winnow's verdict is right: carry it out", `Carry out the verdict that winnow came to: a benign one closes the alert, a true positive keeps it
 escalated. An alert without a verdict, or one that has changed meanwhile, cannot be approved. The whole
 group is settled, unless --only is given.`),
@@ -120,17 +120,8 @@ func (g *globals) decidable(ctx context.Context, d *state.Deployment, id string)
 	return seq, err
 }
 
-func (g *globals) decideNow(ctx context.Context, d *state.Deployment, decision review.Decision) (err error) {
-	r, err := g.openDecider(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.parts.close()) }()
-	var done review.Result
-	err = r.engine.Update(ctx, func(t *ledger.Tx) error {
-		done, err = review.Apply(t, r.engine, decision)
-		return err
-	})
+func (g *globals) decideNow(ctx context.Context, d *state.Deployment, decision review.Decision) error {
+	done, err := g.carryOut(ctx, d, decision)
 	if errors.Is(err, review.ErrRefused) {
 		return usage(err)
 	}
@@ -149,6 +140,20 @@ func (g *globals) decideNow(ctx context.Context, d *state.Deployment, decision r
 		g.print("rule %s was suspended for it and stays so, although it was no attack: look at it before it is put into force again", plain(rule))
 	}
 	return nil
+}
+
+// carryOut carries a decision out under the worker's lock.
+func (g *globals) carryOut(ctx context.Context, d *state.Deployment, decision review.Decision) (done review.Result, err error) {
+	r, err := g.openDecider(ctx, d)
+	if err != nil {
+		return done, err
+	}
+	defer func() { err = errors.Join(err, r.parts.close()) }()
+	err = r.engine.Update(ctx, func(t *ledger.Tx) error {
+		done, err = review.Apply(t, r.engine, decision)
+		return err
+	})
+	return done, err
 }
 
 // decided is what a decision did, as JSON. Rules stand in it where it touched any.

@@ -97,6 +97,7 @@ func (g *globals) workOnce(ctx context.Context, d *state.Deployment, once bool, 
 	}
 	defer func() { err = errors.Join(err, p.closeWithin(drain.left())) }()
 	defer g.serveHealth(d, p, w.Sinks, log)()
+	defer g.servePage(d, in, log)()
 	log.Info("worker starts", "version", version(), "state", d.State, "run", d.Settings.Gate.Run.String(), "place", string(d.Settings.Gate.Place))
 	if once {
 		return w.Once(ctx)

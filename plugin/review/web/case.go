@@ -1,123 +1,58 @@
 package web
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/review"
 )
-
-// field is one field of an alert beside what is known of it.
-type field struct {
-	Name    string
-	Values  []string
-	Control string // who can set it
-	Cited   bool   // the verdict rests on it
-}
 
 type caseView struct {
 	frame
-	Rec        winnow.Record
-	Seq        int64
-	App, Owner string
-	Received   time.Time
-	Group      int // alerts that one decision settles
-	FactUntil  time.Time
-	Fields     []field
-	Warnings   []string
-	Advice     []advice
-	Derived    string
-	Joined     string
-	History    []winnow.Record
-	Reviews    []ledger.Review
-	Calls      []ledger.Call
-	Deliveries []ledger.DeliveryState
+	*review.Case
+	Next string // id of the most urgent other case, "" for none
 }
-
-// advice is an action that the pipeline recommends.
-type advice struct{ Kind, Target, Reason string }
 
 func (s *server) oneCase(w http.ResponseWriter, r *http.Request, who *session) {
 	v := caseView{frame: s.frame(r, who, "Case")}
-	id := strings.ToUpper(r.PathValue("id"))
-	s.read(w, r, who, "case", &v, func(t *ledger.Tx) error { return s.readCase(t, id, &v) })
-}
-
-func (s *server) readCase(t *ledger.Tx, id string, v *caseView) error {
-	entry, err := t.Alert(id)
-	if err != nil {
-		return err
-	}
-	if v.Rec, err = t.Record(id); err != nil {
-		return err
-	}
-	if v.Seq, err = t.Seq(id); err != nil {
-		return err
-	}
-	open, err := t.OpenWithKey(entry.Key)
-	if err != nil {
-		return err
-	}
-	a := &entry.Alert
-	v.Title = cut(80, a.SearchName)
-	v.App, v.Owner, v.Received, v.Warnings = a.App, a.Owner, a.Received, a.Warnings
-	v.Group, v.Derived, v.Joined = 1, entry.Derived, entry.Joined
-	if v.Waits() {
-		v.Group = max(1, len(open))
-	}
-	v.FactUntil = s.Now().Add(s.FactTTL).UTC()
-	_ = json.Unmarshal(entry.Advice, &v.Advice) //nolint:errcheck // there is none, or none that can be read
-	v.Fields = s.fields(a, v.Rec.Verdict.Evidence)
-	return v.trail(t, id)
-}
-
-func (v *caseView) trail(t *ledger.Tx, id string) error {
-	var errs [4]error
-	v.History, errs[0] = t.History(id)
-	v.Reviews, errs[1] = t.Reviews(id)
-	v.Calls, errs[2] = t.Calls(id)
-	v.Deliveries, errs[3] = t.Deliveries(id)
-	return errors.Join(errs[:]...)
-}
-
-// fields are those of the alert, the ones first that the verdict rests on.
-func (s *server) fields(a *winnow.Alert, evidence []winnow.Evidence) []field {
-	cited := map[string]bool{}
-	for _, e := range evidence {
-		cited[e.Field] = true
-	}
-	var out []field
-	for _, name := range a.Fields.Names() {
-		out = append(out, field{name, a.Fields[name], s.Control(a.SearchName, name), cited[name]})
-	}
-	slices.SortStableFunc(out, func(a, b field) int {
-		switch {
-		case a.Cited == b.Cited:
-			return 0
-		case a.Cited:
-			return -1
+	s.read(w, r, who, "case", &v, func(t *ledger.Tx) (err error) {
+		if v.Case, err = review.ReadCase(t, s.Case(t), strings.ToUpper(r.PathValue("id"))); err != nil {
+			return err
 		}
-		return 1
+		v.Title = cut(80, v.SearchName)
+		p, err := review.Queue(t, review.Filter{Limit: 2}, "")
+		for _, g := range p.Groups {
+			if g.First.ID != v.ID && v.Next == "" {
+				v.Next = g.First.ID
+			}
+		}
+		return err
 	})
-	return out
 }
 
-// Waits reports whether the alert waits for a person.
-func (v *caseView) Waits() bool {
-	state := v.Rec.Outcome.State
-	return (state == winnow.StateInReview || state == winnow.StateEscalated) && v.Rec.Verdict.Source != winnow.SourcePerson
+// Approval is what agreeing would do; nil when there is no verdict to agree to.
+func (v *caseView) Approval() *review.Choice { return v.choice(review.Approve, winnow.Undetermined) }
+
+// Rejection is what escalating would do.
+func (v *caseView) Rejection() *review.Choice { return v.choice(review.Reject, winnow.Undetermined) }
+
+// Benign is what saying that it was benign would do.
+func (v *caseView) Benign() *review.Choice { return v.choice(review.Correct, winnow.BenignPositive) }
+
+// Attack is what saying that it was an attack would do.
+func (v *caseView) Attack() *review.Choice { return v.choice(review.Correct, winnow.TruePositive) }
+
+// choice finds a decision; the disposition counts for correct alone.
+func (v *caseView) choice(action review.Action, as winnow.Disposition) *review.Choice {
+	for i := range v.Choices {
+		if c := &v.Choices[i]; c.Action == action && (action != review.Correct || c.Disposition == as) {
+			return c
+		}
+	}
+	return nil
 }
 
-// Judged reports whether there is a verdict that a person can approve.
-func (v *caseView) Judged() bool {
-	d := v.Rec.Verdict.Disposition
-	return d != winnow.Undetermined && d != winnow.Other
-}
-
-// Closes reports whether approving the verdict closes the alert.
-func (v *caseView) Closes() bool { return v.Rec.Verdict.Disposition.Benign() }
+// Open reports whether the alert waits; others can only be corrected.
+func (v *caseView) Open() bool { return v.Waits }

@@ -11,13 +11,14 @@ import (
 
 	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/report"
+	"github.com/winnow-soc/winnow/plugin/review"
 )
 
 // functions are those of the templates.
 var functions = template.FuncMap{
 	"visible": visible, "cut": cut, "most": most, "technique": technique, "when": when, "ago": ago, "usd": usd, "share": share,
 	"things": things, "stateName": stateName, "tab": newTab, "percent": percent, "width": width, "add": func(a, b int) int { return a + b },
-	"phi": func(f float64) string { return fmt.Sprintf("%.2f", f) }, "bars": bars,
+	"phi": func(f float64) string { return fmt.Sprintf("%.2f", f) }, "bars": bars, "gateName": gateName, "didName": didName,
 }
 
 // visible shows characters that would hide others or turn the text around, as what they are.
@@ -152,3 +153,8 @@ func bars(a report.Agent) []part {
 	}
 	return out
 }
+
+// gateName and didName are names of gates and deeds as people read them.
+func gateName(gate string) string { return strings.ReplaceAll(gate, "_", " ") }
+
+func didName(d review.Did) string { return strings.ReplaceAll(string(d), "_", " ") }

@@ -3,8 +3,10 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 
+	"github.com/winnow-soc/winnow"
 	"github.com/winnow-soc/winnow/plugin/ledger"
 	"github.com/winnow-soc/winnow/plugin/review"
 )
@@ -14,45 +16,64 @@ const perPage = 50
 
 type queueView struct {
 	frame
-	Groups []review.Group
-	Total  int
-	From   int // number of the first that is shown, from 1
-	Before int // start of the page before, -1 for none
-	After  int // start of the page after, -1 for none
-	Empty  bool
+	review.Page
+	Filter review.Filter
+	Start  bool // it is the first page
 }
 
 func (s *server) queue(w http.ResponseWriter, r *http.Request, who *session) {
-	v := queueView{frame: s.frame(r, who, "Queue"), Before: -1, After: -1}
-	start, err := strconv.Atoi(r.URL.Query().Get("from"))
-	if err != nil || start < 0 {
-		start = 0
-	}
-	s.read(w, r, who, "queue", &v, func(t *ledger.Tx) error {
-		groups, err := review.List(t, 0)
-		v.page(groups, start)
+	q := r.URL.Query()
+	v := queueView{frame: s.frame(r, who, "Queue"), Filter: filterOf(q), Start: q.Get("after") == ""}
+	s.read(w, r, who, "queue", &v, func(t *ledger.Tx) (err error) {
+		v.Page, err = review.Queue(t, v.Filter, q.Get("after"))
 		return err
 	})
 }
 
-func (v *queueView) page(groups []review.Group, start int) {
-	v.Total = len(groups)
-	start = min(start, max(0, v.Total-1)/perPage*perPage)
-	end := min(start+perPage, v.Total)
-	v.Groups, v.From = groups[start:end], start+1
-	if start > 0 {
-		v.Before = max(0, start-perPage)
+// filterOf reads a filter; what is no filter filters nothing.
+func filterOf(q url.Values) review.Filter {
+	f := review.Filter{Search: q.Get("search"), Entity: q.Get("entity"), Limit: perPage}
+	switch state := winnow.State(q.Get("state")); state { //nolint:exhaustive // the states that wait
+	case winnow.StateEscalated, winnow.StateInReview:
+		f.State = state
 	}
-	if end < v.Total {
-		v.After = end
+	if f.Severity.UnmarshalText([]byte(q.Get("severity"))) != nil {
+		f.Severity = winnow.SeverityUnknown
 	}
+	return f
 }
 
-type waitingView struct {
-	Static string
-	Total  int
-	Seen   int
+// Filtered reports whether only a part of the queue is asked for.
+func (v *queueView) Filtered() bool {
+	f := v.Filter
+	return f.State != "" || f.Search != "" || f.Entity != "" || f.Severity != winnow.SeverityUnknown
 }
+
+// More is the address of the next page.
+func (v *queueView) More() string { return "/?" + v.query(v.Next).Encode() }
+
+func (v *queueView) query(after string) url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{"state": string(v.Filter.State), "search": v.Filter.Search, "entity": v.Filter.Entity, "after": after} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if v.Filter.Severity != winnow.SeverityUnknown {
+		q.Set("severity", v.Filter.Severity.String())
+	}
+	return q
+}
+
+// Severities are those that a filter can ask for.
+func (*queueView) Severities() []winnow.Severity {
+	return []winnow.Severity{winnow.SeverityCritical, winnow.SeverityHigh, winnow.SeverityMedium, winnow.SeverityLow, winnow.SeverityInformational}
+}
+
+// Seen is the number of cases when the page was made.
+func (v *queueView) Seen() int { return v.Storms }
+
+type waitingView struct{ Storms, Seen int }
 
 // waiting says how many wait, for a page that is open and shows an older number.
 func (s *server) waiting(w http.ResponseWriter, r *http.Request, who *session) {
@@ -62,8 +83,8 @@ func (s *server) waiting(w http.ResponseWriter, r *http.Request, who *session) {
 	}
 	v := waitingView{Seen: seen}
 	s.read(w, r, who, "waiting", &v, func(t *ledger.Tx) error {
-		groups, err := review.List(t, 0)
-		v.Total = len(groups)
+		p, err := review.Queue(t, review.Filter{Limit: 1}, "")
+		v.Storms = p.Storms
 		return err
 	})
 }
@@ -75,12 +96,8 @@ func unreadable(err error) (status int, message string) {
 		return http.StatusServiceUnavailable, "Nothing has been triaged yet: there is no ledger. The worker makes it when the first alert comes."
 	case errors.Is(err, ledger.ErrNotFound):
 		return http.StatusNotFound, "There is no such alert. Retention may have removed it."
+	case errors.Is(err, review.ErrCursor):
+		return http.StatusNotFound, "There is no such place in the queue. Begin at its top."
 	}
-	return http.StatusInternalServerError, "The ledger could not be read. The worker's log says why."
+	return http.StatusInternalServerError, "The ledger could not be read. The log says why."
 }
-
-// To is the number of the last that is shown.
-func (v *queueView) To() int { return v.From + len(v.Groups) - 1 }
-
-// Seen is the number of cases that the page shows.
-func (v *queueView) Seen() int { return v.Total }

@@ -85,7 +85,10 @@ func (s *server) costDays(w http.ResponseWriter, r *http.Request, who *session) 
 		if err != nil {
 			return err
 		}
-		out.Series, out.Data = d.Series, make([][]float64, len(d.Series)+1)
+		out.Series, out.Data = make([]string, len(d.Series)), make([][]float64, len(d.Series)+1)
+		for i, name := range d.Series {
+			out.Series[i] = visible(name)
+		}
 		for _, day := range d.Days {
 			out.Data[0] = append(out.Data[0], float64(day.At.Unix()))
 			for i, n := range day.Parts {

@@ -51,6 +51,7 @@ func (s *sessions) cookieName() string {
 }
 
 func (s *sessions) cookie(value string, maxAge int) *http.Cookie {
+	//nolint:gosec // Secure where the page is served over TLS: on loopback without it, the cookie would not come back
 	return &http.Cookie{
 		Name: s.cookieName(), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
 	}

@@ -72,11 +72,24 @@ type failView struct {
 
 // fail says why there is no such page, or why nothing was done.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, who *session, status int, message string) {
-	f := frame{Title: http.StatusText(status), Path: r.URL.Path, Static: "/static/" + s.files.version, Version: s.Version, Now: s.Now().UTC()}
+	f := frame{Title: failTitle(status), Path: r.URL.Path, Static: "/static/" + s.files.version, Version: s.Version, Now: s.Now().UTC()}
 	if who != nil {
 		f.Who = &who.Person
 	}
 	s.show(w, r, status, "fail", &failView{f, message})
+}
+
+// failTitle is how a page begins that says why there is no other.
+func failTitle(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "Not here"
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return "Not allowed"
+	case http.StatusConflict, http.StatusBadRequest:
+		return "Nothing was changed"
+	}
+	return "Not now"
 }
 
 // files are the page's own scripts and styles, under a name that changes with them: browsers may keep them.

@@ -33,9 +33,8 @@ type Site struct {
 	Cost   func(t *ledger.Tx, days int) (*page.Data, error)
 	Checks func(context.Context) []health.Check
 
-	// Control says who can set a field of the alerts of a search: system, identity or attacker.
-	Control func(search, field string) string
-	FactTTL time.Duration // how long a person's benign verdict counts as a fact
+	// Case is what cases need to know of the deployment.
+	Case func(*ledger.Tx) review.Site
 
 	// Decide hands a decision over. done is false when it was handed to a worker, which carries it out soon.
 	// An error that wraps review.ErrRefused is told to the person.

@@ -38,6 +38,16 @@ func (s *Server) AddToken(user, token string, expires time.Time, caps ...string)
 	s.keys[token] = &login{user: user, caps: caps, expires: expires, token: true}
 }
 
+// SetRoles says which roles a user has; nobody has any at first.
+func (s *Server) SetRoles(user string, roles ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.roles == nil {
+		s.roles = map[string][]string{}
+	}
+	s.roles[user] = roles
+}
+
 // Revoke ends a session key or token at once.
 func (s *Server) Revoke(key string) {
 	s.mu.Lock()

@@ -165,5 +165,8 @@ func feed(w http.ResponseWriter, entries ...any) {
 }
 
 func (s *Server) currentContext(w http.ResponseWriter, _ *http.Request, who *login) {
-	feed(w, entry("context", map[string]any{"username": who.user, "realname": "", "capabilities": who.caps}))
+	s.mu.Lock()
+	roles := s.roles[who.user]
+	s.mu.Unlock()
+	feed(w, entry("context", map[string]any{"username": who.user, "realname": "", "capabilities": who.caps, "roles": append([]string{}, roles...)}))
 }

@@ -57,6 +57,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	keys      map[string]*login
+	roles     map[string][]string // of users
 	passwords map[string]string
 	notables  []*Notable
 	others    []Event // events of any other index
