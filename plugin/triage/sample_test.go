@@ -2,6 +2,7 @@ package triage
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,28 @@ func TestNothingIsSampledWhereNothingIsClosed(t *testing.T) {
 		if _, found := r.blindOf(rec.ID); found || len(r.waiting()) > 0 {
 			t.Errorf("%s: a sample waits", set)
 		}
+	}
+}
+
+// TestSplunksDispositionJudgesASample: who judges in Incident Review judges as well as who does it here.
+func TestSplunksDispositionJudgesASample(t *testing.T) {
+	for d, want := range map[winnow.Disposition]ledger.Judgement{winnow.TruePositive: ledger.JudgedMalicious, winnow.BenignPositive: ledger.JudgedBenign} {
+		r := newRig(t, "review.sample=100%", "review.sample_daily=100")
+		rec := r.triage(r.alert("0", "user", "ann"))
+		s := &incidentReview{}
+		s.says(rec, r.said(d), false)
+		r.ok(r.readLabels(s))
+		if got := r.sampled(winnow.SourceRule); got[want] != 1 || slices.Contains(r.waiting(), rec.ID) {
+			t.Errorf("%s: judged %v, %v wait", d, got, r.waiting())
+		}
+		r.view(func(tx *ledger.Tx) error { // it is a label for whoever reads the ledger: eval, suggest, reports
+			return tx.Each(func(j ledger.Judged) error {
+				if v := &j.Record.Verdict; j.Record.ID == rec.ID && (v.Source != winnow.SourcePerson || v.Disposition != d) {
+					t.Errorf("the ledger says %s by %q, want %s", v.Disposition, v.Source, d)
+				}
+				return nil
+			})
+		})
 	}
 }
 

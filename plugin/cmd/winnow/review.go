@@ -39,6 +39,7 @@ given, and whatever was closed on its verdict is triaged again.`),
 repeats ([cache] ttl), and as a benign fact for the same search and entities ([review] fact_ttl). Any
 other takes back what was closed on its verdict: those alerts are triaged again. The whole group is
 settled, unless --only is given.`),
+		rightCommand(g), wrongCommand(g),
 	)
 }
 
