@@ -51,6 +51,7 @@ var mayImport = map[string]string{
 	"plugin/report/page":       "",
 	"plugin/report/picture":    "",
 	"plugin/splunk":            "plugin/audit plugin/crash plugin/disk plugin/ledger plugin/conf plugin/stash llm",
+	"plugin/paging":            "plugin/ledger plugin/conf plugin/splunk",
 	"plugin/approve":           "rules allowlist",
 	"plugin/triage":            "plugin/audit plugin/teams plugin/alertaction plugin/crash plugin/disk plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
 	"packaging/demo":           "",
@@ -58,7 +59,7 @@ var mayImport = map[string]string{
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction plugin/crash",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/report/picture plugin/review plugin/review/web plugin/splunk plugin/state plugin/teams plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/paging plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/report/picture plugin/review plugin/review/web plugin/splunk plugin/state plugin/teams plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 

@@ -63,7 +63,7 @@ func TestBodiesAreCanonical(t *testing.T) {
 	at := noon
 	for _, body := range []any{
 		Begin{1}, Record{Actor: "<a>", Alert: Hash{1}, Links: Hash{2}, N: 1, Reason: "r", Record: Hash{3}, State: "s", Would: "w"},
-		Review{"a", "b", "c", "d&e", true}, Delivered{"k", "k", "s"}, Recall{"a", Hash{}, "r", "t"},
+		Review{"a", "b", "c", "d&e", true}, Delivered{Key: "k", Kind: "k", Sink: "s"}, Recall{"a", Hash{}, "r", "t"},
 		Change{"by", []string{"b", "a"}, Hash{}, "new", "old", "reason"}, Mode{"a", "b", "c", "d", &at}, Gate{&at, "x", true},
 		Retention{1, Hash{}, Hash{4}, 2, Hash{}, "v", 3, 5}, Accepted{"a", "b", "c"}, Fields{1, Hash{2}, 3, 4},
 	} {

@@ -35,6 +35,7 @@ type Review struct {
 type Delivered struct {
 	Key  string `json:"key"` // idempotency key, as it stands in what was written
 	Kind string `json:"kind"`
+	Ref  string `json:"ref,omitempty"` // the receiver's own name for it, the number of a ticket say
 	Sink string `json:"sink"`
 }
 

@@ -189,6 +189,9 @@ func (r *reader) check() {
 	for _, name := range r.s.Report.Weekly {
 		r.reportsTo(name)
 	}
+	for i := range r.s.Sinks {
+		r.pagesNext(&r.s.Sinks[i])
+	}
 	if p := r.s.Pipeline; p.PanelHigh < p.PanelLow {
 		r.below("pipeline", "panel_high", "panel_low")
 	}
@@ -255,6 +258,29 @@ func (r *reader) reportsTo(name string) {
 	}
 	v, _ := r.file.Lookup("report", "weekly")
 	r.fail(&Error{At: v, Stanza: "report", Key: "weekly", Message: fmt.Sprintf("no [sink:%s] that takes winnow's own events%s", name, nearest(name, names))})
+}
+
+// pagesNext refuses a sink whose next is not there, pages nobody, or leads back: in a ring nobody would be first.
+func (r *reader) pagesNext(s *Sink) {
+	if s.Disabled || !s.Type.Pages() || s.Next == "" {
+		return
+	}
+	message, at := "", s
+	for range r.s.Sinks {
+		i := slices.IndexFunc(r.s.Sinks, func(o Sink) bool { return o.Name == at.Next && o.Type.Pages() && !o.Disabled })
+		if i < 0 {
+			message = fmt.Sprintf("no enabled [sink:%s] that pages people", at.Next)
+			break
+		}
+		if at = &r.s.Sinks[i]; at.Next == "" {
+			return
+		}
+	}
+	if message == "" {
+		message = "leads back to itself: somebody has to be paged last"
+	}
+	v, _ := r.file.Lookup("sink:"+s.Name, "next")
+	r.fail(&Error{At: v, Stanza: "sink:" + s.Name, Key: "next", Message: message})
 }
 
 // below reports two keys that are the wrong way round; neither may be reported already.

@@ -188,6 +188,10 @@ const (
 
 	SinkResponses SinkType = "responses" // tells the Common Action Model what came of the alert action
 	SinkRisk      SinkType = "risk"      // adds risk to users and systems
+
+	SinkPagerDuty SinkType = "pagerduty" // pages people through PagerDuty
+	SinkSlack     SinkType = "slack"     // asks people in a channel of Slack
+	SinkTicket    SinkType = "ticket"    // opens a ticket, see Template
 )
 
 // ES says which Enterprise Security a sink speaks with.
@@ -226,8 +230,28 @@ type Sink struct {
 	Timeout      time.Duration // of one request
 	CAFile       string
 	Proxy        string // "" for none, "environment" for the usual variables
-	AllowPrivate bool   // webhook: the address may be one of an internal network
+	AllowPrivate bool   // webhook, ticket: the address may be one of an internal network
+
+	Next      string        // pages: the sink that is paged when nobody has answered in time
+	AckWithin time.Duration // pages: how long that is
+	PerHour   int           // pages: what is above waits, unless it is critical; 0: any number
+	Channel   string        // slack: id of the channel
+	Template  Template      // ticket: whose interface it is
+	Project   string        // ticket: where it is opened: Jira's project key, SOAR's label
+	User      string        // ticket: with the key as password; "" for a bearer token
+	SignKey   string        // ticket: where the secret is that requests are signed with; "": they are not
 }
+
+// Template says whose interface a ticket is opened over.
+type Template string
+
+// The templates.
+const (
+	TemplateSOAR       Template = "soar"       // a container of Splunk SOAR
+	TemplateJira       Template = "jira"       // an issue
+	TemplateServiceNow Template = "servicenow" // a row of its table "incident"
+	TemplateTheHive    Template = "thehive"    // an alert
+)
 
 // Review is [review]: what people decide.
 type Review struct {

@@ -90,7 +90,7 @@ func TestSettingsRefuseBadValues(t *testing.T) {
 		"team:red.budget_year=1":                  `[team:red] budget_year: unknown key`,
 		"model:offline.budget_month=1.2.3":        `[model:offline] budget_month: "1.2.3" is not an amount of dollars`,
 		"sink:x.path=y":                           `[sink:x] type: missing`,
-		"sink:x.type=hek":                         `"hek" is not one of [notable notable_update finding file hec receivers stream webhook scs responses risk]`,
+		"sink:x.type=hek":                         `"hek" is not one of [notable notable_update finding file hec receivers stream webhook scs responses risk pagerduty slack ticket]`,
 		"sink:x.es=9":                             `"9" is not one of [auto 7 8]`,
 		"sink:x.app=../x":                         `"../x" is not the name of an app`,
 		"sink:x.app=a, b":                         `"a, b" is more than one app`,

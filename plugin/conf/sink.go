@@ -29,6 +29,21 @@ var eventSinks = []SinkType{SinkFile, SinkHEC, SinkReceivers, SinkStream, SinkWe
 // costSinks are those that can be told of calls to models. A webhook pages people: that is no place for them.
 var costSinks = []SinkType{SinkFile, SinkHEC, SinkReceivers, SinkStream, SinkSCS}
 
+// Pages reports whether a sink of this type tells people of what is believed real, once for a group.
+func (t SinkType) Pages() bool { return slices.Contains(pageSinks, t) }
+
+var pageSinks = []SinkType{SinkPagerDuty, SinkSlack, SinkTicket}
+
+// PageTargets returns the sinks that are paged first: those that no other names as its next.
+func PageTargets(sinks []Sink) (first []Sink) {
+	for _, s := range sinks {
+		if s.Type.Pages() && !slices.ContainsFunc(sinks, func(o Sink) bool { return o.Type.Pages() && o.Next == s.Name }) {
+			first = append(first, s)
+		}
+	}
+	return first
+}
+
 // Tells reports whether the sink wants to hear of outcomes of this state.
 func (s *Sink) Tells(state winnow.State) bool {
 	return len(s.States) == 0 || slices.Contains(s.States, string(state))
@@ -56,12 +71,20 @@ func (s *Sink) keys() []key {
 		{name: "ca_file", set: anyText(&s.CAFile)},
 		{name: "proxy", set: anyText(&s.Proxy)},
 		{name: "allow_private", set: boolean(&s.AllowPrivate)},
+		{name: "next", set: anyText(&s.Next)},
+		{name: "ack_within", set: duration(&s.AckWithin, time.Minute, day)},
+		{name: "per_hour", set: integer(&s.PerHour, 0, 100_000)},
+		{name: "channel", set: anyText(&s.Channel)},
+		{name: "template", set: oneOf(&s.Template, TemplateSOAR, TemplateJira, TemplateServiceNow, TemplateTheHive)},
+		{name: "project", set: anyText(&s.Project)},
+		{name: "user", set: anyText(&s.User)},
+		{name: "sign_key", set: keyPlace(&s.SignKey)},
 	}
 	for i := range keys {
 		keys[i].optional = true
 	}
 	return append(keys, key{name: "type", set: oneOf(&s.Type, slices.Concat(
-		[]SinkType{SinkNotable, SinkUpdate, SinkFinding}, eventSinks, []SinkType{SinkResponses, SinkRisk})...)})
+		[]SinkType{SinkNotable, SinkUpdate, SinkFinding}, eventSinks, []SinkType{SinkResponses, SinkRisk}, pageSinks)...)})
 }
 
 // states takes names of outcomes.
@@ -125,14 +148,21 @@ var sinkKeys = map[string][]SinkType{
 	"states":        append(slices.Clip(eventSinks), SinkRisk),
 	"costs":         costSinks,
 	"review_share":  {SinkRisk},
-	"url":           {SinkHEC, SinkWebhook, SinkSCS},
-	"key":           {SinkHEC, SinkWebhook, SinkSCS},
+	"url":           append([]SinkType{SinkHEC, SinkWebhook, SinkSCS}, pageSinks...),
+	"key":           append([]SinkType{SinkHEC, SinkWebhook, SinkSCS}, pageSinks...),
 	"tenant":        {SinkSCS},
 	"client_id":     {SinkSCS},
 	"verify":        {SinkHEC, SinkReceivers, SinkStream},
-	"ca_file":       {SinkHEC, SinkWebhook, SinkSCS},
-	"proxy":         {SinkHEC, SinkWebhook, SinkSCS},
-	"allow_private": {SinkWebhook},
+	"ca_file":       append([]SinkType{SinkHEC, SinkWebhook, SinkSCS}, pageSinks...),
+	"proxy":         append([]SinkType{SinkHEC, SinkWebhook, SinkSCS}, pageSinks...),
+	"allow_private": {SinkWebhook, SinkTicket},
+	"next":          pageSinks,
+	"per_hour":      pageSinks,
+	"channel":       {SinkSlack},
+	"template":      {SinkTicket},
+	"project":       {SinkTicket},
+	"user":          {SinkTicket},
+	"sign_key":      {SinkTicket},
 }
 
 // Check holds the keys of a sink against each other, and names the one that is wrong.
@@ -140,6 +170,8 @@ func (s *Sink) Check() (key string, err error) {
 	set := map[string]bool{
 		"states": len(s.States) > 0, "costs": s.Costs, "review_share": s.ReviewShare != 0, "url": s.URL != "", "key": s.Key != "", "tenant": s.Tenant != "", "client_id": s.ClientID != "",
 		"verify": s.Verify != VerifyNone, "ca_file": s.CAFile != "", "proxy": s.Proxy != "", "allow_private": s.AllowPrivate,
+		"next": s.Next != "", "per_hour": s.PerHour != 0, "channel": s.Channel != "", "template": s.Template != "", "project": s.Project != "",
+		"user": s.User != "", "sign_key": s.SignKey != "",
 	}
 	for _, name := range sortedKeys(sinkKeys) {
 		if set[name] && s.Type != "" && !slices.Contains(sinkKeys[name], s.Type) {
@@ -155,10 +187,35 @@ func (s *Sink) Check() (key string, err error) {
 		return "url", errors.New("missing: the server, like https://splunk.example.com:8088")
 	case s.Key == "" && slices.Contains(sinkKeys["key"], s.Type):
 		return "key", errors.New("missing: where the token or secret is: env:NAME, file:PATH or password:REALM/NAME")
+	case s.Type.Pages():
+		return s.checkPages()
 	case s.Tenant == "" && s.Type == SinkSCS:
 		return "tenant", errors.New("missing: the tenant of Splunk Cloud Services")
 	case strings.ContainsAny(s.Tenant, "/?#%{} \t"):
 		return "tenant", errors.New("is not the name of a tenant")
+	case s.URL != "":
+		return "url", s.checkURL()
+	}
+	return "", nil
+}
+
+// checkPages holds the keys of a sink that pages people against each other.
+func (s *Sink) checkPages() (key string, err error) {
+	switch {
+	case s.Next == s.Name:
+		return "next", errors.New("names this very sink")
+	case (s.Next == "") != (s.AckWithin == 0):
+		return "ack_within", errors.New("goes with next: how long a page may stay unanswered, and who is paged then")
+	case s.Type == SinkSlack && s.Channel == "":
+		return "channel", errors.New("missing: the id of the channel, like C0123456789")
+	case s.Type == SinkTicket && s.Template == "":
+		return "template", errors.New("missing: soar, jira, servicenow or thehive")
+	case s.Template == TemplateJira && s.Project == "":
+		return "project", errors.New("missing: the key of the project, like SEC")
+	case s.User != "" && (s.Template == TemplateSOAR || s.Template == TemplateTheHive):
+		return "user", fmt.Errorf("is not for template = %s: the key is a token", s.Template)
+	case s.Type == SinkTicket && s.URL == "":
+		return "url", errors.New("missing: the server, like https://example.atlassian.net")
 	case s.URL != "":
 		return "url", s.checkURL()
 	}
@@ -180,7 +237,7 @@ func (s *Sink) checkURL() error {
 		return errors.New("holds a user name or password: use key")
 	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
 		return errors.New("is not https: outcomes and keys leave this machine encrypted or not at all")
-	case s.Type != SinkWebhook && (strings.Trim(u.Path, "/") != "" || u.RawQuery != ""):
+	case s.Type != SinkWebhook && s.Type != SinkTicket && (strings.Trim(u.Path, "/") != "" || u.RawQuery != ""):
 		return errors.New("has a path: give scheme, host and port alone")
 	}
 	return nil

@@ -22,6 +22,7 @@ const (
 
 	DeliverResponse DeliveryKind = "response" // tell Splunk's Common Action Model what came of the alert action
 	DeliverRisk     DeliveryKind = "risk"     // add risk to the users and systems of an alert
+	DeliverPage     DeliveryKind = "page"     // page somebody, or tell who was paged that it is over; see Page
 )
 
 // KeptError is a sink's answer to an update that it only commented on, because a person had the
@@ -32,6 +33,15 @@ type KeptError struct {
 
 // Error says who has the notable event.
 func (e *KeptError) Error() string { return e.By + " has this notable event: nothing was changed" }
+
+// TakenError is a sink's answer to a delivery that the receiver has taken and given a name of its own, the number of
+// a ticket say. The delivery is done, and the name is kept.
+type TakenError struct {
+	Ref string
+}
+
+// Error says what the receiver calls it.
+func (e *TakenError) Error() string { return "taken as " + e.Ref }
 
 // LaterError is a sink's answer to a delivery that is not done yet, and its wish for when to come
 // back. The delivery stays in the outbox.
@@ -80,6 +90,9 @@ type Delivery struct {
 	// Late says why the alert is not triaged yet, when that is what has to be told: there is no outcome.
 	// "" for an outcome.
 	Late winnow.Reason
+
+	// Page is what DeliverPage tells, nil for other kinds.
+	Page *Page `json:",omitempty"`
 
 	// Jobs are the runs of the alert action that DeliverResponse answers; the zero Job is the one of the alert's key.
 	Jobs []winnow.Job `json:",omitempty"`

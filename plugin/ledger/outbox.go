@@ -84,9 +84,12 @@ func (t *Tx) Due(now time.Time, limit int, sinks ...string) ([]Pending, error) {
 }
 
 // Delivered marks a delivery as taken by its sink.
-func (t *Tx) Delivered(key string, at time.Time) error {
+func (t *Tx) Delivered(key string, at time.Time) error { return t.Taken(key, "", at) }
+
+// Taken is Delivered with what the receiver calls it, the number of a ticket say; "" where it has no name for it.
+func (t *Tx) Taken(key, ref string, at time.Time) error {
 	var id string
-	body := audit.Delivered{Key: key}
+	body := audit.Delivered{Key: key, Ref: ref}
 	found, err := t.get("SELECT id, sink, kind FROM outbox WHERE key = ?", []any{key}, &id, &body.Sink, &body.Kind)
 	if err != nil {
 		return err

@@ -630,6 +630,25 @@ CREATE TABLE samples (                     -- closes that people judge without k
 );
 CREATE INDEX samples_closer ON samples (closer, at);
 `,
+	`
+CREATE TABLE pages (                       -- who was paged for which group, and what came of it: see pages.go
+  grp      TEXT NOT NULL,                  -- the group's name outside
+  sink     TEXT NOT NULL,
+  id       TEXT NOT NULL,                  -- of the alert that it is about: the first
+  severity INTEGER NOT NULL,
+  state    TEXT NOT NULL,                  -- see PageState
+  opened   INTEGER NOT NULL,
+  told     INTEGER NOT NULL,               -- when it went into the outbox; 0: it is held
+  due      INTEGER NOT NULL,               -- when the next target is told; 0: never
+  ref      TEXT NOT NULL,                  -- the receiver's own name for it
+  actor    TEXT NOT NULL,                  -- who has acknowledged or settled it
+  PRIMARY KEY (grp, sink)
+) WITHOUT ROWID;
+CREATE INDEX pages_id ON pages (id);
+CREATE INDEX pages_told ON pages (sink, told);
+CREATE INDEX pages_due ON pages (due) WHERE due > 0;
+CREATE INDEX pages_held ON pages (sink, severity) WHERE state = 'held';
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

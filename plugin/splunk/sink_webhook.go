@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -87,23 +86,14 @@ func (s *WebhookSink) post(ctx context.Context, d *ledger.Delivery) error {
 	if err != nil {
 		return err
 	}
-	signer, err := webhookSigner(key)
-	if err != nil {
-		return &Error{Op: op, Code: CodeAuth, Retry: true, Err: err}
-	}
 	req, err := http.NewRequest(http.MethodPost, s.server.base.String(), bytes.NewReader(body)) //nolint:noctx // exchange adds it
 	if err != nil {
 		return &Error{Op: op, Code: CodeInput, Err: unURL(err)}
 	}
-	id, at := webhookID(d.Key), s.server.opts.Now()
-	signature, err := signer.Sign(id, at, body)
-	if err != nil {
-		return &Error{Op: op, Code: CodeInput, Err: err}
-	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(standardwebhooks.HeaderWebhookID, id)
-	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
-	req.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	if err := SignWebhook(req.Header, key, d.Key, s.server.opts.Now(), body); err != nil {
+		return err
+	}
 	a, err := s.server.exchange(ctx, op, req, key)
 	if err != nil || a.ok() {
 		return err

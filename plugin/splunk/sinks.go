@@ -25,6 +25,9 @@ type SinkOptions struct {
 	// Secret reads a key from where [sink:NAME] key says it is.
 	Secret func(ctx context.Context, place string) (winnow.Secret, error)
 
+	// Other opens the sinks of types that this package does not know, with how to reach their server; nil: none.
+	Other func(c conf.Sink, server ServerOptions) (Sink, error)
+
 	Stream *EventWriter // of the modular input; nil when the worker runs otherwise
 	Stanza string       // that it runs as
 }
@@ -105,6 +108,10 @@ func openSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 		}), nil
 	case conf.SinkHEC, conf.SinkWebhook, conf.SinkSCS:
 		return openServerSink(c, opts)
+	case conf.SinkPagerDuty, conf.SinkSlack, conf.SinkTicket:
+		if opts.Other != nil {
+			return openServerSink(c, opts)
+		}
 	}
 	return nil, fmt.Errorf("sink %q: unknown type %q", c.Name, c.Type)
 }
@@ -135,6 +142,10 @@ func openServerSink(c conf.Sink, opts SinkOptions) (Sink, error) {
 			return nil, err
 		}
 		server.CAFile = path
+	}
+	if c.Type.Pages() {
+		server.Public = !c.AllowPrivate
+		return opts.Other(c, server)
 	}
 	if c.Type == conf.SinkSCS {
 		return NewSCSSink(c.Name, SCSOptions{Server: server, Tenant: c.Tenant, ClientID: c.ClientID, Index: c.Index, Host: opts.Host})

@@ -163,6 +163,11 @@ func (w *Worker) deliverOne(ctx context.Context, d ledger.Delivery) error {
 			return err
 		}
 	}
+	if d.Kind == ledger.DeliverPage && d.Page != nil {
+		if past, err := w.pagePast(ctx, &d); past || err != nil {
+			return err
+		}
+	}
 	if s := w.sink(d.Sink); s != nil {
 		crash.Point("sink.before-deliver")
 		defer crash.Point("sink.acknowledged")
@@ -204,9 +209,16 @@ func (w *Worker) delivered(t *ledger.Tx, p *ledger.Pending, failure error) error
 		}
 		failure = nil
 	}
+	ref := ""
+	if taken, ok := errors.AsType[*ledger.TakenError](failure); ok {
+		if err := pageTaken(t, &p.Delivery, taken.Ref); err != nil {
+			return err
+		}
+		ref, failure = taken.Ref, nil
+	}
 	if failure == nil {
 		w.Engine.Meter.Delivered(p.Sink, nil, true)
-		return t.Delivered(p.Key, now)
+		return t.Taken(p.Key, ref, now)
 	}
 	pause := w.pause(p.Attempts)
 	later, ok := errors.AsType[*ledger.LaterError](failure)
@@ -240,6 +252,9 @@ func (w *Worker) undelivered(t *ledger.Tx, p *ledger.Pending, failure error, pau
 	w.Engine.Meter.Delivered(p.Sink, failure, next.IsZero())
 	switch {
 	case next.IsZero():
+		if err := w.Engine.pageLost(t, &p.Delivery); err != nil {
+			return err
+		}
 		other, err := w.Engine.otherWay(t, &p.Delivery)
 		if err != nil {
 			return err

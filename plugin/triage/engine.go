@@ -12,6 +12,7 @@
 //	policy.go   verdict and guards become a state
 //	run.go      shadow and assist change nothing
 //	settle.go   the outcome is kept, and what must be told of it posted
+//	page.go     people are woken for what is believed real, and told when it is over
 //	audit.go    what decides is archived, and the chain of what was decided signed
 //	recallrule.go  what a rule dropped is triaged again
 //	labels.go   what people say in Splunk settles the alert

@@ -73,6 +73,9 @@ func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, 
 		}
 	case winnow.StateQueued, winnow.StateLeft:
 	}
+	if err := e.page(t, entry, rec); err != nil {
+		return err
+	}
 	return e.post(t, entry, rec, seq)
 }
 
@@ -125,6 +128,9 @@ func (e *Engine) tell(sink conf.Sink, entry *ledger.Entry, rec *winnow.Record) (
 			return "", false
 		}
 		return ledger.DeliverEvent, false
+	}
+	if sink.Type.Pages() {
+		return "", false // see page
 	}
 	if rec.Outcome.Reason == winnow.ReasonOwn || wasKept(rec) {
 		return "", false

@@ -247,11 +247,12 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	triaged, triageErr := w.triageQueue(ctx)
 	shown, showErr := w.showLate(ctx)
 	w.stuck = importErr != nil && imported == 0 || triageErr != nil || showErr != nil
+	paged, pageErr := w.pageOn(ctx)
 	delivered, deliverErr := w.deliver(ctx)
 	w.stuck = w.stuck || deliverErr != nil
 	told, toldErr := w.tellCosts(ctx)
-	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, deliverErr, toldErr, w.watchBudget(ctx), w.retain(ctx), w.weekly(ctx), w.Engine.Checkpoint(ctx, false))
-	busy = imported+recalled+reconciled+triaged+shown+delivered+told > 0
+	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, pageErr, deliverErr, toldErr, w.watchBudget(ctx), w.retain(ctx), w.weekly(ctx), w.Engine.Checkpoint(ctx, false))
+	busy = imported+recalled+reconciled+triaged+shown+paged+delivered+told > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))

@@ -60,6 +60,8 @@ func applyCommand(t *ledger.Tx, w *triage.Worker, body []byte, log *slog.Logger)
 		return applyRecall(t, w.Engine, body, log)
 	case triage.CommandRetry:
 		return applyRetry(t, w.Engine, body, log)
+	case triage.CommandAcknowledge:
+		return applyAcknowledge(t, w.Engine, body, log)
 	case commandWeekly:
 		return applyWeekly(t, w, body, log)
 	case triage.CommandReconcile:

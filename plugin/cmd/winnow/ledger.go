@@ -171,6 +171,7 @@ type story struct {
 	Derived    string                 `json:"derived_from"`
 	Joined     string                 `json:"joined"`
 	Deliveries []ledger.DeliveryState `json:"deliveries"`
+	Pages      []ledger.PageRow       `json:"pages,omitempty"`
 	Reviews    []ledger.Review        `json:"reviews"`
 	Calls      []ledger.Call          `json:"calls"`
 }
@@ -191,6 +192,9 @@ func readStory(t *ledger.Tx, id string) (story, error) {
 		return s, err
 	}
 	if s.Deliveries, err = t.Deliveries(id); err != nil {
+		return s, err
+	}
+	if s.Pages, err = t.PagesAlertHas(id); err != nil {
 		return s, err
 	}
 	if s.Calls, err = t.Calls(id); err != nil {
@@ -341,6 +345,9 @@ func (g *globals) printTrail(s *story, head func(string), line func(string, stri
 		}
 		line("sink "+x.Sink, "%s %s", x.Kind, when)
 	}
+	for _, p := range s.Pages {
+		line("page "+p.Sink, "%s since %s%s%s", p.State, p.Opened.Format(time.RFC3339), about(", by ", p.Actor), about(", known there as ", p.Ref))
+	}
 }
 
 func wouldBe(r *winnow.Record) string {
@@ -348,6 +355,14 @@ func wouldBe(r *winnow.Record) string {
 		return ""
 	}
 	return ", would be " + string(r.Outcome.Would)
+}
+
+// about is a text behind its introduction, and nothing for no text.
+func about(introduction, text string) string {
+	if text == "" {
+		return ""
+	}
+	return introduction + text
 }
 
 func orDash(s string) string {

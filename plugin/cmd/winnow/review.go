@@ -29,7 +29,7 @@ it has cost so far, and what each decision would do. "winnow ledger show" has th
 	return group("review", "what people decide", `  winnow review list
   winnow review approve 01J9ZV3M4T5Q6R7S8T9VAWBXCY --reason "scanner, seen with the owner"
   winnow review correct 01J9ZV3M4T5Q6R7S8T9VAWBXCY --as TruePositive`,
-		reviewListCommand(g), show, reviewServeCommand(g),
+		reviewListCommand(g), show, reviewServeCommand(g), acknowledgeCommand(g),
 		g.decide(review.Approve, "winnow's verdict is right: carry it out", `Carry out the verdict that winnow came to: a benign one closes the alert, a true positive keeps it
 escalated. An alert without a verdict, or one that has changed meanwhile, cannot be approved. The whole
 group is settled, unless --only is given.`),

@@ -9,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/winnow-soc/winnow"
+	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/health"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/paging"
 	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/splunk"
 	"github.com/winnow-soc/winnow/plugin/state"
@@ -192,6 +194,13 @@ func (g *globals) openSinks(d *state.Deployment, in *input) ([]splunk.Sink, erro
 	return splunk.OpenSinks(d.Settings.Sinks, opts)
 }
 
+// pageSinks opens the sinks that page people.
+func pageSinks(opts *splunk.SinkOptions) func(conf.Sink, splunk.ServerOptions) (splunk.Sink, error) {
+	return func(c conf.Sink, server splunk.ServerOptions) (splunk.Sink, error) {
+		return paging.Open(c, paging.Options{Server: server, Secret: opts.Secret})
+	}
+}
+
 func (g *globals) sinkOptions(d *state.Deployment, in *input) (splunk.SinkOptions, error) {
 	opts := splunk.SinkOptions{
 		SplunkHome: d.SplunkHome, State: d.State, Now: g.now,
@@ -200,6 +209,7 @@ func (g *globals) sinkOptions(d *state.Deployment, in *input) (splunk.SinkOption
 	if in != nil {
 		opts.Host, opts.Stream, opts.Stanza = in.serverHost, in.stream, in.stanza
 	}
+	opts.Other = pageSinks(&opts)
 	client, err := g.splunkClient(d, in)
 	if none, ok := errors.AsType[*noCredentials](err); ok {
 		opts.NoClient, err = none.Unwrap(), nil

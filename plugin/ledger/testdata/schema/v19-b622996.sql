@@ -1,0 +1,427 @@
+-- A ledger as the program made it at b622996, version 19, with a few rows.
+CREATE TABLE alert_sums (                  -- what the alerts of the ledger add up to: see rollup.go
+  grain       INTEGER NOT NULL,            -- 0 in all, 1 a month, 2 a day of UTC, of when they were received
+  start       INTEGER NOT NULL,            -- of the month or day
+  search_name TEXT NOT NULL,
+  team        TEXT NOT NULL,
+  severity    INTEGER NOT NULL,
+  rule        TEXT NOT NULL,
+  proposal    TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  would       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  disposition TEXT NOT NULL,
+  alerts      INTEGER NOT NULL,
+  cost        INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  PRIMARY KEY (grain, start, search_name, team, severity, rule, proposal, source, state, would, reason, disposition)
+) WITHOUT ROWID;
+INSERT INTO alert_sums VALUES(0,0,'Impossible Travel','',3,'','pass','','queued','','no_rule','Undetermined',1,10,107);
+INSERT INTO alert_sums VALUES(0,0,'Impossible Travel','',3,'','pass','offline','in_review','','undecided','Undetermined',1,20,107);
+INSERT INTO alert_sums VALUES(0,0,'Impossible Travel','',3,'','pass','person','closed','','person','BenignPositive',1,30,107);
+INSERT INTO alert_sums VALUES(0,0,'Impossible Travel','',3,'vpn-egress-travel','drop','rule','closed','','rule','BenignPositive',1,0,107);
+INSERT INTO alert_sums VALUES(1,1793491200000000,'Impossible Travel','',3,'','pass','','queued','','no_rule','Undetermined',1,10,107);
+INSERT INTO alert_sums VALUES(1,1793491200000000,'Impossible Travel','',3,'','pass','offline','in_review','','undecided','Undetermined',1,20,107);
+INSERT INTO alert_sums VALUES(1,1793491200000000,'Impossible Travel','',3,'','pass','person','closed','','person','BenignPositive',1,30,107);
+INSERT INTO alert_sums VALUES(1,1793491200000000,'Impossible Travel','',3,'vpn-egress-travel','drop','rule','closed','','rule','BenignPositive',1,0,107);
+INSERT INTO alert_sums VALUES(2,1795132800000000,'Impossible Travel','',3,'','pass','','queued','','no_rule','Undetermined',1,10,107);
+INSERT INTO alert_sums VALUES(2,1795132800000000,'Impossible Travel','',3,'','pass','offline','in_review','','undecided','Undetermined',1,20,107);
+INSERT INTO alert_sums VALUES(2,1795132800000000,'Impossible Travel','',3,'','pass','person','closed','','person','BenignPositive',1,30,107);
+INSERT INTO alert_sums VALUES(2,1795132800000000,'Impossible Travel','',3,'vpn-egress-travel','drop','rule','closed','','rule','BenignPositive',1,0,107);
+INSERT INTO alert_sums VALUES(3,1795132800000000,'','',0,'','','','queued','','no_rule','',1,10,107);
+INSERT INTO alert_sums VALUES(3,1795132800000000,'','',0,'','','offline','in_review','','undecided','',1,20,107);
+INSERT INTO alert_sums VALUES(3,1795132800000000,'','',0,'','','person','closed','','person','',1,30,107);
+INSERT INTO alert_sums VALUES(3,1795132800000000,'','',0,'','','rule','closed','','rule','',1,0,107);
+CREATE TABLE IF NOT EXISTS "alerts" (
+  id          TEXT PRIMARY KEY,
+  host        TEXT NOT NULL,
+  sid         TEXT NOT NULL,
+  rid         TEXT NOT NULL,
+  mac         TEXT NOT NULL,
+  search_name TEXT NOT NULL,
+  received    INTEGER NOT NULL,
+  severity    INTEGER NOT NULL,
+  key         BLOB NOT NULL,
+  alert       BLOB NOT NULL,               -- JSON, see storedAlert; without its fields when bare
+  bytes       INTEGER NOT NULL,            -- length of alert as it was received
+  bare        INTEGER NOT NULL,            -- 1: its fields are past retention
+  notable     INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
+  record      BLOB NOT NULL,
+  state       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  proposal    TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  would       TEXT NOT NULL,
+  rule        TEXT NOT NULL,
+  cost        INTEGER NOT NULL,
+  derived     TEXT NOT NULL,
+  joined      TEXT NOT NULL,
+  advice      BLOB
+, disposition TEXT NOT NULL DEFAULT '', team TEXT NOT NULL DEFAULT '');
+INSERT INTO alerts VALUES('01M7SF89VEEV0AZN6235X60000','guid-1','scheduler__ann__sid','0','mac0','Impossible Travel',1795176000000000,3,X'0007000000000000000000000000000000000000000000000000000000000000',X'7b22617070223a2022636f7270222c20226f776e6572223a2022616e6e222c202274696d65223a20313739353137363030303030303030302c20226669656c6473223a207b22737263223a205b2231302e382e302e34225d2c202275736572223a205b22616e6e225d7d7d',107,0,0,1,X'7b226964223a2230314d37534638395645455630415a4e36323335583630303030222c227365617263685f6e616d65223a22496d706f737369626c652054726176656c222c22736964223a227363686564756c65725f5f616e6e5f5f736964222c22726964223a2230222c2274696d65223a22323032362d31312d32305431323a30303a30305a222c227365766572697479223a226d656469756d222c2270726f706f73616c223a7b226b696e64223a2264726f70222c22726561736f6e223a2272756c65222c2272756c65223a2276706e2d6567726573732d74726176656c222c2272756c65736574223a227368613235363a31227d2c2276657264696374223a7b22646973706f736974696f6e223a2242656e69676e506f736974697665222c22737461746564223a3130302c22636f6e666964656e6365223a3130302c227365766572697479223a226d656469756d222c22746563686e6971756573223a5b5d2c22736f75726365223a2272756c65222c2265766964656e6365223a5b5d2c226661637473223a5b5d2c2263617365223a7b2277686174223a22222c22776879223a22222c2266697273745f726573706f6e7365223a22227d2c22766f746573223a5b5d2c227461696e74223a5b5d7d2c226f7574636f6d65223a7b227374617465223a22636c6f736564222c22726561736f6e223a2272756c65222c226163746f72223a2277696e6e6f77222c2272756e223a22656e666f726365222c22776f756c64223a22222c2274696d65223a22323032362d31312d32305431323a30303a30315a227d2c22636f7374223a7b226d6963726f757364223a302c2263616c6c73223a302c22696e7075745f746f6b656e73223a302c226361636865645f746f6b656e73223a302c226f75747075745f746f6b656e73223a302c22756e707269636564223a307d7d','closed','rule','drop','rule','winnow','','vpn-egress-travel',0,'','',NULL,'BenignPositive','');
+INSERT INTO alerts VALUES('01M7SF89VEEV0AZN6235X60001','guid-1','scheduler__ann__sid','1','mac1','Impossible Travel',1795176001000000,3,X'0107000000000000000000000000000000000000000000000000000000000000',X'7b22617070223a2022636f7270222c20226f776e6572223a2022616e6e222c202274696d65223a20313739353137363030303030303030302c20226669656c6473223a207b22737263223a205b2231302e382e302e34225d2c202275736572223a205b22616e6e225d7d7d',107,0,1,1,X'7b226964223a2230314d37534638395645455630415a4e36323335583630303031222c227365617263685f6e616d65223a22496d706f737369626c652054726176656c222c22736964223a227363686564756c65725f5f616e6e5f5f736964222c22726964223a2231222c2274696d65223a22323032362d31312d32305431323a30303a30305a222c227365766572697479223a226d656469756d222c2270726f706f73616c223a7b226b696e64223a2270617373222c22726561736f6e223a226e6f5f72756c65222c2272756c65223a22222c2272756c65736574223a22227d2c2276657264696374223a7b22646973706f736974696f6e223a22556e64657465726d696e6564222c22737461746564223a302c22636f6e666964656e6365223a302c227365766572697479223a226d656469756d222c22746563686e6971756573223a5b5d2c22736f75726365223a22222c2265766964656e6365223a5b5d2c226661637473223a5b5d2c2263617365223a7b2277686174223a22222c22776879223a22222c2266697273745f726573706f6e7365223a22227d2c22766f746573223a5b5d2c227461696e74223a5b5d7d2c226f7574636f6d65223a7b227374617465223a22717565756564222c22726561736f6e223a226e6f5f72756c65222c226163746f72223a2277696e6e6f77222c2272756e223a22656e666f726365222c22776f756c64223a22222c2274696d65223a22323032362d31312d32305431323a30303a30315a227d2c22636f7374223a7b226d6963726f757364223a31302c2263616c6c73223a302c22696e7075745f746f6b656e73223a302c226361636865645f746f6b656e73223a302c226f75747075745f746f6b656e73223a302c22756e707269636564223a307d7d','queued','no_rule','pass','','winnow','','',10,'','',NULL,'Undetermined','');
+INSERT INTO alerts VALUES('01M7SF89VEEV0AZN6235X60002','guid-1','scheduler__ann__sid','2','mac2','Impossible Travel',1795176002000000,3,X'0207000000000000000000000000000000000000000000000000000000000000',X'7b22617070223a2022636f7270222c20226f776e6572223a2022616e6e222c202274696d65223a20313739353137363030303030303030302c20226669656c6473223a207b22737263223a205b2231302e382e302e34225d2c202275736572223a205b22616e6e225d7d7d',107,0,0,1,X'7b226964223a2230314d37534638395645455630415a4e36323335583630303032222c227365617263685f6e616d65223a22496d706f737369626c652054726176656c222c22736964223a227363686564756c65725f5f616e6e5f5f736964222c22726964223a2232222c2274696d65223a22323032362d31312d32305431323a30303a30305a222c227365766572697479223a226d656469756d222c2270726f706f73616c223a7b226b696e64223a2270617373222c22726561736f6e223a22756e64656369646564222c2272756c65223a22222c2272756c65736574223a22227d2c2276657264696374223a7b22646973706f736974696f6e223a22556e64657465726d696e6564222c22737461746564223a302c22636f6e666964656e6365223a302c227365766572697479223a226d656469756d222c22746563686e6971756573223a5b5d2c22736f75726365223a226f66666c696e65222c2265766964656e6365223a5b5d2c226661637473223a5b5d2c2263617365223a7b2277686174223a22222c22776879223a22222c2266697273745f726573706f6e7365223a22227d2c22766f746573223a5b7b226167656e74223a226e6574776f726b222c22766f7465223a224d414c4943494f5553222c22636f6e666964656e6365223a38302c22726561736f6e223a226f6464222c226669656c6473223a5b22737263225d7d2c7b226167656e74223a226964656e74697479222c22766f7465223a224142535441494e222c22636f6e666964656e6365223a302c22726561736f6e223a226e6f20616e737765723a206c617465222c226669656c6473223a5b5d7d5d2c227461696e74223a5b5d7d2c226f7574636f6d65223a7b227374617465223a22696e5f726576696577222c22726561736f6e223a22756e64656369646564222c226163746f72223a2277696e6e6f77222c2272756e223a22656e666f726365222c22776f756c64223a22222c2274696d65223a22323032362d31312d32305431323a30303a30315a227d2c22636f7374223a7b226d6963726f757364223a32302c2263616c6c73223a302c22696e7075745f746f6b656e73223a302c226361636865645f746f6b656e73223a302c226f75747075745f746f6b656e73223a302c22756e707269636564223a307d7d','in_review','undecided','pass','offline','winnow','','',20,'','',NULL,'Undetermined','');
+INSERT INTO alerts VALUES('01M7SF89VEEV0AZN6235X60003','guid-1','scheduler__ann__sid','3','mac3','Impossible Travel',1795176003000000,3,X'0307000000000000000000000000000000000000000000000000000000000000',X'7b22617070223a2022636f7270222c20226f776e6572223a2022616e6e222c202274696d65223a20313739353137363030303030303030302c20226669656c6473223a207b22737263223a205b2231302e382e302e34225d2c202275736572223a205b22616e6e225d7d7d',107,0,1,2,X'7b226964223a2230314d37534638395645455630415a4e36323335583630303033222c227365617263685f6e616d65223a22496d706f737369626c652054726176656c222c22736964223a227363686564756c65725f5f616e6e5f5f736964222c22726964223a2233222c2274696d65223a22323032362d31312d32305431323a30303a30305a222c227365766572697479223a226d656469756d222c2270726f706f73616c223a7b226b696e64223a2270617373222c22726561736f6e223a22706572736f6e222c2272756c65223a22222c2272756c65736574223a22227d2c2276657264696374223a7b22646973706f736974696f6e223a2242656e69676e506f736974697665222c22737461746564223a302c22636f6e666964656e6365223a302c227365766572697479223a226d656469756d222c22746563686e6971756573223a5b5d2c22736f75726365223a22706572736f6e222c2265766964656e6365223a5b5d2c226661637473223a5b5d2c2263617365223a7b2277686174223a22222c22776879223a22222c2266697273745f726573706f6e7365223a22227d2c22766f746573223a5b5d2c227461696e74223a5b5d7d2c226f7574636f6d65223a7b227374617465223a22636c6f736564222c22726561736f6e223a22706572736f6e222c226163746f72223a2277696e6e6f77222c2272756e223a22656e666f726365222c22776f756c64223a22222c2274696d65223a22323032362d31312d32305431323a30303a30315a227d2c22636f7374223a7b226d6963726f757364223a33302c2263616c6c73223a302c22696e7075745f746f6b656e73223a302c226361636865645f746f6b656e73223a302c226f75747075745f746f6b656e73223a302c22756e707269636564223a307d7d','closed','person','pass','person','winnow','','',30,'','',NULL,'BenignPositive','');
+CREATE TABLE IF NOT EXISTS "answers" (
+  id       TEXT NOT NULL,
+  seq      INTEGER NOT NULL,
+  deflated INTEGER NOT NULL,
+  body     BLOB NOT NULL,
+  PRIMARY KEY (id, seq)
+);
+INSERT INTO answers VALUES('01M7SF89VEEV0AZN6235X60002',1,0,X'7b7d');
+CREATE TABLE archive (                     -- what decisions rest on, by its SHA-256
+  hash     BLOB PRIMARY KEY,
+  deflated INTEGER NOT NULL,
+  body     BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE audit (                       -- the chain, see package audit
+  seq     INTEGER PRIMARY KEY,
+  at      INTEGER NOT NULL,
+  kind    TEXT NOT NULL,
+  subject TEXT NOT NULL,                   -- ID of the alert, "" where it is not about one
+  body    BLOB NOT NULL,
+  hash    BLOB NOT NULL
+);
+CREATE TABLE audit_gaps (                  -- alerts whose last record could not be audited
+  id TEXT PRIMARY KEY
+) WITHOUT ROWID;
+CREATE TABLE audit_head (                  -- the last entry, kept apart from it
+  one  INTEGER PRIMARY KEY CHECK (one = 1),
+  seq  INTEGER NOT NULL,
+  at   INTEGER NOT NULL,
+  hash BLOB NOT NULL
+);
+CREATE TABLE bared (                       -- drops that are kept without their fields
+  rule    TEXT NOT NULL,
+  ruleset TEXT NOT NULL,
+  day     INTEGER NOT NULL,                -- its start
+  alerts  INTEGER NOT NULL,
+  PRIMARY KEY (rule, ruleset, day)
+) WITHOUT ROWID;
+CREATE TABLE budget_raises (               -- what people add to limits for a time
+  scope  TEXT NOT NULL,
+  name   TEXT NOT NULL,
+  amount INTEGER NOT NULL,
+  at     INTEGER NOT NULL,
+  until  INTEGER NOT NULL,
+  actor  TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (scope, name)
+) WITHOUT ROWID;
+CREATE TABLE budget_told (                 -- what people were told of limits
+  scope  TEXT NOT NULL,
+  name   TEXT NOT NULL,
+  period TEXT NOT NULL,
+  start  INTEGER NOT NULL,                 -- of the period
+  what   TEXT NOT NULL,
+  at     INTEGER NOT NULL,
+  PRIMARY KEY (scope, name, period, start, what)
+) WITHOUT ROWID;
+CREATE TABLE call_sums (                   -- what the calls of the ledger add up to, by when they were booked
+  grain       INTEGER NOT NULL,            -- as of alert_sums
+  start       INTEGER NOT NULL,
+  search      TEXT NOT NULL,
+  team        TEXT NOT NULL,
+  severity    INTEGER NOT NULL,
+  model       TEXT NOT NULL,
+  task        TEXT NOT NULL,
+  agent       TEXT NOT NULL,
+  state       TEXT NOT NULL,
+  replay      INTEGER NOT NULL,
+  tier        TEXT NOT NULL,
+  attempts    INTEGER NOT NULL,
+  unpriced    INTEGER NOT NULL,
+  input       INTEGER NOT NULL,
+  cached      INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  output      INTEGER NOT NULL,
+  booked      INTEGER NOT NULL,
+  PRIMARY KEY (grain, start, search, team, severity, model, task, agent, state, replay, tier)
+) WITHOUT ROWID;
+INSERT INTO call_sums VALUES(0,0,'Impossible Travel','ann',3,'m','classify','','released',0,'',1,0,100,0,0,7,1234);
+INSERT INTO call_sums VALUES(0,0,'Impossible Travel','ann',3,'m','classify','','settled',0,'',1,0,100,0,0,7,1234);
+INSERT INTO call_sums VALUES(1,1793491200000000,'Impossible Travel','ann',3,'m','classify','','released',0,'',1,0,100,0,0,7,1234);
+INSERT INTO call_sums VALUES(1,1793491200000000,'Impossible Travel','ann',3,'m','classify','','settled',0,'',1,0,100,0,0,7,1234);
+INSERT INTO call_sums VALUES(2,1795132800000000,'Impossible Travel','ann',3,'m','classify','','released',0,'',1,0,100,0,0,7,1234);
+INSERT INTO call_sums VALUES(2,1795132800000000,'Impossible Travel','ann',3,'m','classify','','settled',0,'',1,0,100,0,0,7,1234);
+INSERT INTO call_sums VALUES(3,1795132800000000,'','',0,'m','classify','','released',0,'',1,0,100,0,0,7,1234);
+INSERT INTO call_sums VALUES(3,1795132800000000,'','',0,'m','classify','','settled',0,'',1,0,100,0,0,7,1234);
+CREATE TABLE calls (                       -- calls to paid models, a row an attempt
+  n           INTEGER PRIMARY KEY AUTOINCREMENT, -- number of the booking
+  alert       TEXT NOT NULL,
+  search      TEXT NOT NULL,
+  team        TEXT NOT NULL,
+  task        TEXT NOT NULL,
+  agent       TEXT NOT NULL,
+  model       TEXT NOT NULL,               -- as it is billed
+  source      TEXT NOT NULL,               -- name of the [model:NAME]
+  prompt      TEXT NOT NULL,               -- version
+  attempt     INTEGER NOT NULL,
+  replay      INTEGER NOT NULL,            -- 1: asked for by a replay, not for the decision
+  reserve     INTEGER NOT NULL,            -- nano-dollars, as booked
+  booked      INTEGER NOT NULL,
+  unpriced    INTEGER NOT NULL,
+  state       TEXT NOT NULL,               -- see CallState
+  reason      TEXT NOT NULL,
+  at          INTEGER NOT NULL,
+  fields      TEXT NOT NULL,               -- JSON list of the names of fields that left the building
+  bytes       INTEGER NOT NULL,
+  sha256      TEXT NOT NULL,               -- of what left the building
+  input       INTEGER NOT NULL DEFAULT 0,  -- tokens, from here on as settled
+  cached      INTEGER NOT NULL DEFAULT 0,
+  cache_write INTEGER NOT NULL DEFAULT 0,
+  output      INTEGER NOT NULL DEFAULT 0,
+  answered    TEXT NOT NULL DEFAULT '',
+  tier        TEXT NOT NULL DEFAULT '',
+  took        INTEGER NOT NULL DEFAULT 0   -- microseconds
+, severity INTEGER NOT NULL DEFAULT 0);
+INSERT INTO calls VALUES(1,'01M7SF89VEEV0AZN6235X60002','Impossible Travel','ann','classify','','m','large','sha256:1',1,0,5000,1234,0,'settled','ok',1795176000000000,'["src"]',10,'ab',100,0,0,7,'m','',10,3);
+INSERT INTO calls VALUES(2,'01M7SF89VEEV0AZN6235X60002','Impossible Travel','ann','classify','','m','large','sha256:1',2,0,5000,1234,0,'released','ok',1795176000000000,'["src"]',10,'ab',100,0,0,7,'m','',10,3);
+CREATE TABLE canaries (                    -- sampled drops; they outlive their alerts
+  id     TEXT PRIMARY KEY,
+  rule   TEXT NOT NULL,
+  at     INTEGER NOT NULL,                 -- when the alert was received
+  judged TEXT NOT NULL                     -- see Judgement
+) WITHOUT ROWID;
+INSERT INTO canaries VALUES('01M7SF89VEEV0AZN6235X60001','vpn-egress-travel',1795176000000000,'');
+CREATE TABLE cases (
+  id     TEXT PRIMARY KEY,
+  opened INTEGER NOT NULL,
+  body   BLOB NOT NULL
+) WITHOUT ROWID;
+INSERT INTO cases VALUES('01M7SF89VEEV0AZN6235X60002',1795176000000000,X'7b7d');
+CREATE TABLE checkpoints (                 -- signed heads
+  seq       INTEGER PRIMARY KEY,
+  at        INTEGER NOT NULL,
+  head      BLOB NOT NULL,
+  key       BLOB NOT NULL,
+  signature BLOB NOT NULL
+);
+CREATE TABLE dropped (                     -- drops whose alerts are past retention
+  rule    TEXT NOT NULL,
+  ruleset TEXT NOT NULL,
+  day     INTEGER NOT NULL,                -- its start
+  alerts  INTEGER NOT NULL,
+  PRIMARY KEY (rule, ruleset, day)
+) WITHOUT ROWID;
+INSERT INTO dropped VALUES('vpn-egress-travel','sha256:0',1795132800000000,12);
+CREATE TABLE entities (                    -- which alerts are about a host or an account
+  entity   BLOB NOT NULL,                  -- hash, see entityKey
+  received INTEGER NOT NULL,
+  id       TEXT NOT NULL,                  -- of the alert
+  PRIMARY KEY (entity, received, id)
+) WITHOUT ROWID;
+INSERT INTO entities VALUES(X'000000000000000000000000',1795176000000000,'01M7SF89VEEV0AZN6235X60000');
+CREATE TABLE IF NOT EXISTS "history" (
+  id     TEXT NOT NULL,
+  seq    INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY (id, seq)
+);
+INSERT INTO history VALUES('01M7SF89VEEV0AZN6235X60003',1,X'7b226964223a2230314d37534638395645455630415a4e36323335583630303033222c227365617263685f6e616d65223a22496d706f737369626c652054726176656c222c22736964223a227363686564756c65725f5f616e6e5f5f736964222c22726964223a2233222c2274696d65223a22323032362d31312d32305431323a30303a30305a222c227365766572697479223a226d656469756d222c2270726f706f73616c223a7b226b696e64223a2270617373222c22726561736f6e223a22756e64656369646564222c2272756c65223a22222c2272756c65736574223a22227d2c2276657264696374223a7b22646973706f736974696f6e223a22556e64657465726d696e6564222c22737461746564223a302c22636f6e666964656e6365223a302c227365766572697479223a226d656469756d222c22746563686e6971756573223a5b5d2c22736f75726365223a226f66666c696e65222c2265766964656e6365223a5b5d2c226661637473223a5b5d2c2263617365223a7b2277686174223a22222c22776879223a22222c2266697273745f726573706f6e7365223a22227d2c22766f746573223a5b5d2c227461696e74223a5b5d7d2c226f7574636f6d65223a7b227374617465223a22696e5f726576696577222c22726561736f6e223a22756e64656369646564222c226163746f72223a2277696e6e6f77222c2272756e223a22656e666f726365222c22776f756c64223a22222c2274696d65223a22323032362d31312d32305431323a30303a30315a227d2c22636f7374223a7b226d6963726f757364223a33302c2263616c6c73223a302c22696e7075745f746f6b656e73223a302c226361636865645f746f6b656e73223a302c226f75747075745f746f6b656e73223a302c22756e707269636564223a307d7d');
+CREATE TABLE imports (
+  id   TEXT PRIMARY KEY,
+  at   INTEGER NOT NULL,
+  rows INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO imports VALUES('01ARZ3NDEKTSV4RRFFQ69G5F01',1795176000000000,4);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES('a','b');
+CREATE TABLE misses (                      -- drops, or samples of them, that a person found to be attacks
+  id          TEXT PRIMARY KEY,
+  rule        TEXT NOT NULL,
+  sampled     INTEGER NOT NULL,            -- 1: found by a canary
+  at          INTEGER NOT NULL,
+  actor       TEXT NOT NULL,
+  reverted    INTEGER NOT NULL,            -- when the person took it back, 0: not
+  reverted_by TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO misses VALUES('01M7SF89VEEV0AZN6235X60008','other',0,1795176000000000,'ann',0,'');
+CREATE TABLE IF NOT EXISTS "outbox" (
+  key        TEXT PRIMARY KEY,
+  id         TEXT NOT NULL,
+  sink       TEXT NOT NULL,
+  kind       TEXT NOT NULL,
+  body       BLOB NOT NULL,
+  attempts   INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  done       INTEGER NOT NULL,
+  error      TEXT NOT NULL
+);
+INSERT INTO outbox VALUES('01M7SF89VEEV0AZN6235X60000/1/events','01M7SF89VEEV0AZN6235X60000','events','event',X'7b224b6579223a202230314d37534638395645455630415a4e363233355836303030302f312f6576656e7473222c202253696e6b223a20226576656e7473222c20224b696e64223a20226576656e74227d',0,1795176000000000,0,'');
+CREATE TABLE panel_tallies (               -- ways in which agents voted: see panels.go
+  n           INTEGER PRIMARY KEY,
+  search_name TEXT NOT NULL,
+  label       TEXT NOT NULL,
+  votes       TEXT NOT NULL,               -- JSON
+  panels      INTEGER NOT NULL,            -- alerts
+  UNIQUE (search_name, label, votes)
+);
+INSERT INTO panel_tallies VALUES(1,'Impossible Travel','weak','[{"a":"network","v":"MALICIOUS","c":80,"f":["src"]},{"a":"identity","v":"ABSTAIN","m":true}]',1);
+CREATE TABLE panels (                      -- alerts that were put to the vote
+  id TEXT PRIMARY KEY,
+  n  INTEGER NOT NULL                      -- of panel_tallies
+) WITHOUT ROWID;
+INSERT INTO panels VALUES('01M7SF89VEEV0AZN6235X60002',1);
+CREATE TABLE precedents (                  -- a person's benign verdicts, found again by search and entities
+  search   TEXT NOT NULL,
+  entities TEXT NOT NULL,
+  id       TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  PRIMARY KEY (search, entities, id)
+) WITHOUT ROWID;
+INSERT INTO precedents VALUES('Impossible Travel','src=10.8.0.4','01M7SF89VEEV0AZN6235X60003',1795176000000000);
+CREATE TABLE queue (
+  id         TEXT PRIMARY KEY,
+  priority   INTEGER NOT NULL,
+  search     TEXT NOT NULL,
+  enqueued   INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  leased     INTEGER NOT NULL,             -- until when, 0: not leased
+  attempts   INTEGER NOT NULL,
+  cause      TEXT NOT NULL
+, kind TEXT NOT NULL DEFAULT '', visible_by INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+INSERT INTO queue VALUES('01M7SF89VEEV0AZN6235X60001',3,'Impossible Travel',1795176000000000,0,0,1,'no answer','',1795176000000000);
+CREATE TABLE queue_turns (                 -- searches of which alerts wait, or did
+  priority INTEGER NOT NULL,
+  search   TEXT NOT NULL,
+  turn     INTEGER NOT NULL,               -- the lowest is served next
+  PRIMARY KEY (priority, search)
+) WITHOUT ROWID;
+INSERT INTO queue_turns VALUES(3,'Impossible Travel',0);
+CREATE TABLE rebuilt (                     -- alerts whose rows were read back from Splunk
+  id      TEXT PRIMARY KEY,
+  host    TEXT NOT NULL,
+  sid     TEXT NOT NULL,
+  rid     TEXT NOT NULL,
+  content TEXT NOT NULL,                   -- MAC of what the row holds
+  claimed TEXT NOT NULL                    -- rid and MAC of the row that was delivered late, '' for none
+) WITHOUT ROWID;
+CREATE TABLE recalled (
+  id   TEXT NOT NULL,                      -- of the alert
+  n    INTEGER NOT NULL,                   -- of the recall
+  cost INTEGER NOT NULL,                   -- what the alert had cost until then
+  PRIMARY KEY (id, n)
+) WITHOUT ROWID;
+INSERT INTO recalled VALUES('01M7SF89VEEV0AZN6235X60000',1,0);
+CREATE TABLE recalls (                     -- what people asked to have triaged again
+  n        INTEGER PRIMARY KEY AUTOINCREMENT,
+  target   TEXT NOT NULL,                  -- rule, list:NAME=VALUE or version:sha256:...
+  body     BLOB NOT NULL,                  -- the command, JSON
+  at       INTEGER NOT NULL,
+  after    TEXT NOT NULL,                  -- the last alert that was looked at
+  requeued INTEGER NOT NULL,
+  severity INTEGER NOT NULL,               -- the highest of these
+  gone     INTEGER NOT NULL,               -- drops whose alerts are past retention
+  finding  TEXT NOT NULL,                  -- ID of the finding, "" for none
+  done     INTEGER NOT NULL                -- when everything was triaged again, 0: not yet
+);
+INSERT INTO recalls VALUES(1,'vpn-egress-travel',X'7b7d',1795176000000000,'01M7SF89VEEV0AZN6235X60000',1,3,12,'',1795176000000000);
+CREATE TABLE reconciled (                  -- firings that were missing and have been dealt with
+  sid    TEXT PRIMARY KEY,                 -- as splunkd logs it
+  reason TEXT NOT NULL,
+  at     INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE reviews (
+  n           INTEGER PRIMARY KEY AUTOINCREMENT,
+  id          TEXT NOT NULL,
+  action      TEXT NOT NULL,
+  disposition TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  at          INTEGER NOT NULL
+, weak INTEGER NOT NULL DEFAULT 0);
+INSERT INTO reviews VALUES(1,'01M7SF89VEEV0AZN6235X60003','approve','BenignPositive','ann','the VPN',1795176000000000,0);
+INSERT INTO reviews VALUES(2,'01M7SF89VEEV0AZN6235X60002','label','BenignPositive','splunk:bob','splunk_label',1795176009000000,1);
+CREATE TABLE spent (                       -- what is booked by day of UTC; it outlives the calls
+  day    INTEGER PRIMARY KEY,              -- its start
+  booked INTEGER NOT NULL
+, high INTEGER NOT NULL DEFAULT 0, critical INTEGER NOT NULL DEFAULT 0);
+INSERT INTO spent VALUES(1795132800000000,1234,0,0);
+CREATE TABLE spent_by (                    -- the same by search, team and model
+  scope    TEXT NOT NULL,                  -- see ScopeKind
+  name     TEXT NOT NULL,
+  day      INTEGER NOT NULL,
+  booked   INTEGER NOT NULL,
+  high     INTEGER NOT NULL,
+  critical INTEGER NOT NULL,
+  PRIMARY KEY (scope, name, day)
+) WITHOUT ROWID;
+INSERT INTO spent_by VALUES('model','large',1795132800000000,1234,0,0);
+INSERT INTO spent_by VALUES('search','Impossible Travel',1795132800000000,1234,0,0);
+INSERT INTO spent_by VALUES('team','ann',1795132800000000,1234,0,0);
+CREATE TABLE verdicts (
+  key     BLOB PRIMARY KEY,
+  id      TEXT NOT NULL,
+  expires INTEGER NOT NULL,
+  gen     BLOB NOT NULL,                   -- generation of policy, models and tables it was made under
+  entry   BLOB NOT NULL
+) WITHOUT ROWID;
+INSERT INTO verdicts VALUES(X'0303030303030303030303030303030303030303030303030303030303030303','01M7SF89VEEV0AZN6235X60003',1795262400000000,X'0000000000000000000000000000000000000000000000000000000000000000',X'7b22416c6572744944223a202230314d37534638395645455630415a4e36323335583630303033222c20225365617263684e616d65223a2022496d706f737369626c652054726176656c222c20225365766572697479223a20226d656469756d222c2022446973706f736974696f6e223a202242656e69676e506f736974697665222c2022536f75726365223a2022706572736f6e222c2022436f6e666964656e6365223a203130302c20224661637473223a206e756c6c2c20224174223a2022323032362d31312d32305431323a30303a30305a222c202245787069726573223a2022323032362d31312d32315431323a30303a30305a227d');
+INSERT INTO verdicts VALUES(X'0404040404040404040404040404040404040404040404040404040404040404','01M7SF89VEEV0AZN6235X60009',1795262400000000,X'0101010101010101010101010101010101010101010101010101010101010101',X'7b22416c6572744944223a202230314d37534638395645455630415a4e36323335583630303039222c20225365617263684e616d65223a2022496d706f737369626c652054726176656c222c20225365766572697479223a20226c6f77222c2022446973706f736974696f6e223a202242656e69676e506f736974697665222c2022536f75726365223a20226d6f64656c222c2022436f6e666964656e6365223a2039352c20224661637473223a205b226c6973743a76706e5f656772657373225d2c20224174223a2022323032362d31312d32305431323a30303a30305a222c202245787069726573223a2022323032362d31312d32315431323a30303a30305a227d');
+CREATE TABLE waiting (
+  id    TEXT PRIMARY KEY,                  -- of the alert
+  storm BLOB NOT NULL,                     -- what one decision settles: the cache key, or the id of a blind sample
+  ord   INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO waiting VALUES('01M7SF89VEEV0AZN6235X60002',X'0207000000000000000000000000000000000000000000000000000000000000',12);
+CREATE TABLE waiting_storms (
+  storm  BLOB PRIMARY KEY,
+  entity BLOB NOT NULL,                    -- hash of the host or account, else storm
+  ord    INTEGER NOT NULL,
+  fewer  INTEGER NOT NULL,
+  first  TEXT NOT NULL                     -- the oldest alert
+) WITHOUT ROWID;
+INSERT INTO waiting_storms VALUES(X'0207000000000000000000000000000000000000000000000000000000000000',X'a0f3b5cd8cc4469122686f94',12,-1,'01M7SF89VEEV0AZN6235X60002');
+CREATE TABLE waiting_entities (
+  entity BLOB PRIMARY KEY,
+  ord    INTEGER NOT NULL,                 -- of its most urgent storm
+  fewer  INTEGER NOT NULL,
+  first  TEXT NOT NULL,
+  storms INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO waiting_entities VALUES(X'a0f3b5cd8cc4469122686f94',12,-1,'01M7SF89VEEV0AZN6235X60002',1);
+CREATE TABLE samples (                     -- closes that people judge without knowing of the close; they outlive their alerts
+  id     TEXT PRIMARY KEY,
+  closer TEXT NOT NULL,                    -- source of the verdict that closed it
+  at     INTEGER NOT NULL,                 -- when it was closed
+  judged TEXT NOT NULL,                    -- see Judgement
+  view   BLOB NOT NULL                     -- JSON, the record that people see instead of the alert's own until then
+);
+CREATE INDEX alert_sums_rule ON alert_sums (rule, start) WHERE grain = 2 AND rule <> '' AND proposal <> 'escalate';
+CREATE INDEX alerts_bare ON alerts (bare, id) WHERE bare > 1;
+CREATE INDEX alerts_derived ON alerts (derived) WHERE derived <> '';
+CREATE INDEX alerts_full ON alerts (received) WHERE bare = 0 AND source = 'rule' AND state = 'closed';
+CREATE INDEX alerts_gave_up ON alerts (reason, id) WHERE reason GLOB 'gave_up:*';
+CREATE INDEX alerts_key ON alerts (key) WHERE state IN ('in_review', 'escalated');
+CREATE UNIQUE INDEX alerts_natural ON alerts (sid, rid, host, mac);
+CREATE INDEX alerts_received ON alerts (received);
+CREATE INDEX alerts_rule ON alerts (rule, id) WHERE source = 'rule';
+CREATE INDEX alerts_search ON alerts (search_name, state);
+CREATE INDEX audit_fields ON audit (at) WHERE kind = 'fields' AND subject = '';
+CREATE INDEX audit_kind ON audit (kind) WHERE subject = '';
+CREATE INDEX audit_subject ON audit (subject) WHERE subject <> '';
+CREATE INDEX calls_alert ON calls (alert);
+CREATE INDEX calls_open ON calls (n) WHERE state = 'reserved';
+CREATE INDEX canaries_rule ON canaries (rule);
+CREATE INDEX entities_received ON entities (received);
+CREATE INDEX misses_rule ON misses (rule);
+CREATE INDEX outbox_due ON outbox (not_before) WHERE done = 0;
+CREATE INDEX outbox_id ON outbox (id);
+CREATE INDEX queue_order ON queue (priority, search, not_before, enqueued, id);
+CREATE INDEX queue_turns_order ON queue_turns (priority, turn, search);
+CREATE INDEX queue_visible ON queue (priority, visible_by) WHERE visible_by > 0;
+CREATE INDEX rebuilt_sid ON rebuilt (sid);
+CREATE INDEX reviews_id ON reviews (id);
+CREATE INDEX verdicts_id ON verdicts (id);
+CREATE INDEX waiting_first ON waiting (storm, id);
+CREATE INDEX waiting_ord ON waiting (storm, ord);
+CREATE INDEX waiting_storms_order ON waiting_storms (entity, ord, fewer, first);
+CREATE INDEX waiting_storms_first ON waiting_storms (entity, first);
+CREATE UNIQUE INDEX waiting_entities_order ON waiting_entities (ord, fewer, first);
+CREATE INDEX samples_closer ON samples (closer, at);
+PRAGMA user_version = 19;
