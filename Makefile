@@ -137,14 +137,12 @@ look: needs ## open the report's HTML page in Chromium, where there is one; pict
 	@mkdir -p build/look
 	WINNOW_LOOK=$(CURDIR)/build/look $(GO) test -run 'TestLook$$' -count=1 -v ./plugin/report/page
 
-# WINNOW_ORACLE_TTL="15m 1h 8h 24h" prints the curve over the life of cached verdicts.
-
 .PHONY: pictures
 pictures: needs ## draw docs/img/case.gif again, from one of the demo's sample alerts; and the golden frames of all pictures
 	$(GO) test -run 'TestPicture$$' -count=1 ./plugin/cmd/winnow -update
 	$(GO) test -count=1 ./plugin/report/picture -update
 
-# WINNOW_ORACLE_TTL="15m 1h 4h 24h" prints the curve over the life of cached verdicts.
+# WINNOW_ORACLE_TTL="15m 1h 8h 24h" prints the curve over the life of cached verdicts.
 .PHONY: bench-queue
 bench-queue: needs ## measure what a lease costs when a million alerts wait
 	@mkdir -p build/bench

@@ -74,6 +74,7 @@ var onlyImporter = map[string]string{
 	"golang.org/x/crypto":                    "plugin/approve",
 	"golang.org/x/image":                     "plugin/report/picture",
 	"charm.land/lipgloss/v2":                 "plugin/cmd/winnow",
+	"charm.land/bubbletea/v2":                "plugin/cmd/winnow",
 	"github.com/schollz/progressbar/v3":      "plugin/cmd/winnow",
 	"github.com/splunk/splunk-cloud-sdk-go":  "plugin/splunk",
 	"github.com/openai/openai-go/v3":         "llm/openai",

@@ -26,21 +26,34 @@ a time, payload on standard input), and show where they ended.
 The folder is kept, so that the other commands can be tried on it.`
 
 func demoCommand(g *globals) *cobra.Command {
-	var dir string
-	var seed uint64
+	var f demoFlags
 	cmd := &cobra.Command{
 		Use: "demo", Short: "see it work, with a made-up day of alerts", Long: demoHelp, Args: cobra.NoArgs,
 		Example: `  winnow demo
-  winnow demo --dir ./demo --seed 7`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return g.demo(cmd.Context(), dir, seed) },
+  winnow demo --dir ./demo --seed 7
+  winnow demo --live                         # watch the day go by in a minute and a half`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.demo(cmd.Context(), f) },
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "the folder `DIR` to work in; one of an earlier demo is replaced (default: a new temporary one)")
-	cmd.Flags().Uint64Var(&seed, "seed", 1, "another `N` makes another day")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "the folder `DIR` to work in; one of an earlier demo is replaced (default: a new temporary one)")
+	cmd.Flags().Uint64Var(&f.seed, "seed", 1, "another `N` makes another day")
+	cmd.Flags().BoolVar(&f.live, "live", false, "fire the day at its own pace, only faster, and show it as `winnow watch` does")
+	cmd.Flags().DurationVar(&f.over, "over", 90*time.Second, "with --live: the `TIME` that the day takes, up to 1h")
 	return cmd
 }
 
-func (g *globals) demo(ctx context.Context, dir string, seed uint64) error {
-	stage, err := g.layOut(dir)
+// demoFlags are those of `winnow demo`.
+type demoFlags struct {
+	dir  string
+	seed uint64
+	live bool
+	over time.Duration
+}
+
+func (g *globals) demo(ctx context.Context, f demoFlags) error {
+	if f.over <= 0 || f.over > time.Hour {
+		return usage(fmt.Errorf("--over is %s: want up to 1h", f.over))
+	}
+	stage, err := g.layOut(f.dir)
 	if err != nil {
 		return err
 	}
@@ -48,13 +61,18 @@ func (g *globals) demo(ctx context.Context, dir string, seed uint64) error {
 	if err := demo.WriteContent(filepath.Join(stage.apps(), "winnow_content"), now); err != nil {
 		return err
 	}
-	day := demo.Dispatches(seed, now)
+	day := demo.Dispatches(f.seed, now)
 	if !g.quiet {
 		fmt.Fprintln(colorprofile.NewWriter(g.err, os.Environ()), bold.Render("winnow demo"))
 	}
 	g.note("  %d alerts of %d searches, fired at the real winnow_triage as splunkd does\n", demo.Alerts(day), searches(day))
 	started := g.now()
-	if err := stage.run(ctx, day); err != nil {
+	if f.live {
+		err = g.demoLive(ctx, stage, day, f)
+	} else {
+		err = stage.run(ctx, day)
+	}
+	if err != nil {
 		return err
 	}
 	g.note("  %d processes in %.1f s; every row is in the ledger", len(day), g.now().Sub(started).Seconds())

@@ -102,7 +102,7 @@ func newRoot(g *globals) *cobra.Command {
 	f.StringVar(&g.format, "format", formatTable, "print results as `FORMAT`: table, json or csv")
 	f.BoolVar(&g.quiet, "quiet", false, "print results and errors only")
 	root.AddCommand(
-		triageCommand(g), evalCommand(g), tuneCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), contentCommand(g), ledgerCommand(g), queueCommand(g), budgetCommand(g), reviewCommand(g),
+		triageCommand(g), evalCommand(g), tuneCommand(g), workerCommand(g), rulesCommand(g), listsCommand(g), contentCommand(g), ledgerCommand(g), queueCommand(g), budgetCommand(g), reviewCommand(g), watchCommand(g),
 		cacheCommand(g), gateCommand(g), modeCommand(g), reconcileCommand(g), reportCommand(g), renderCommand(g), pricesCommand(g), replayCommand(g), redactCommand(g), healthCommand(g), doctorCommand(g), demoCommand(g), versionCommand(g),
 	)
 	root.InitDefaultHelpCmd()
