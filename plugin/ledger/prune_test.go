@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +114,9 @@ func TestFirstOpenIsTheOldestOfAGroup(t *testing.T) {
 		}
 		return errors.Join(err, nerr)
 	})
+	if plan := queryPlan(t, l, firstOpen, key[:]); strings.Contains(plan, "TEMP B-TREE") || !strings.Contains(plan, "alerts_key") {
+		t.Errorf("the whole group is read: %s", plan)
+	}
 }
 
 func TestKeptErrorNamesWhoHasIt(t *testing.T) {

@@ -67,10 +67,13 @@ func (t *Tx) OpenWithKey(key cache.Key) ([]string, error) {
 	return t.ids("SELECT id FROM alerts WHERE key = ? AND state IN ('in_review', 'escalated') ORDER BY id", key[:])
 }
 
-// FirstOpen returns the oldest alert with a cache key that waits for a person or is escalated, ""
-// when there is none. It takes one look into an index, however large the group is.
+// firstOpen goes by the order in which alerts entered the ledger: the index of open keys has it.
+const firstOpen = "SELECT id FROM alerts WHERE key = ? AND state IN ('in_review', 'escalated') ORDER BY rowid LIMIT 1"
+
+// FirstOpen returns the alert with a cache key that entered the ledger first and waits for a person or
+// is escalated, "" when there is none. It takes one look into an index, however large the group is.
 func (t *Tx) FirstOpen(key cache.Key) (id string, err error) {
-	_, err = t.get("SELECT id FROM alerts WHERE key = ? AND state IN ('in_review', 'escalated') ORDER BY id LIMIT 1", []any{key[:]}, &id)
+	_, err = t.get(firstOpen, []any{key[:]}, &id)
 	return id, err
 }
 
@@ -88,14 +91,15 @@ func (t *Tx) ids(query string, args ...any) ([]string, error) {
 }
 
 // OpenKeys calls f with every cache key that has alerts which wait for a person or are escalated:
-// the oldest of them and their number.
+// that of them which [Tx.FirstOpen] returns, and their number.
 func (t *Tx) OpenKeys(f func(key cache.Key, first string, n int)) error {
-	return t.each("SELECT key, min(id), count(*) FROM alerts WHERE state IN ('in_review', 'escalated') GROUP BY key", nil,
+	// Beside one min(), SQLite takes the other columns from the row that has it (sqlite.org/lang_select.html#bareagg).
+	return t.each("SELECT key, id, count(*), min(rowid) FROM alerts WHERE state IN ('in_review', 'escalated') GROUP BY key", nil,
 		func(scan func(...any) error) error {
 			var raw []byte
 			var first string
-			var n int
-			if err := scan(&raw, &first, &n); err != nil {
+			var n, row int
+			if err := scan(&raw, &first, &n, &row); err != nil {
 				return err
 			}
 			var key cache.Key
