@@ -74,7 +74,7 @@ func buildForDocs(t *testing.T) (dir, output string) {
 
 func docCommand(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // a build with nothing cached takes minutes
 	t.Cleanup(cancel)
 	return exec.CommandContext(ctx, name, args...)
 }
