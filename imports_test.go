@@ -44,8 +44,9 @@ var mayImport = map[string]string{
 	"plugin/teams":             "",
 	"plugin/ledger":            "plugin/audit plugin/crash cache",
 	"plugin/health":            "plugin/disk plugin/ledger plugin/state",
-	"plugin/review":            "plugin/ledger cache",
+	"plugin/review":            "plugin/audit plugin/ledger cache",
 	"plugin/review/web":        "plugin/health plugin/ledger plugin/report plugin/report/page plugin/review",
+	"plugin/respond":           "plugin/conf plugin/crash plugin/ledger plugin/review plugin/splunk",
 	"plugin/report":            "plugin/report/focus plugin/report/page plugin/teams plugin/ledger plugin/conf llm/prices",
 	"plugin/report/focus":      "",
 	"plugin/report/page":       "",
@@ -53,13 +54,13 @@ var mayImport = map[string]string{
 	"plugin/splunk":            "plugin/audit plugin/crash plugin/disk plugin/ledger plugin/conf plugin/stash llm",
 	"plugin/paging":            "plugin/ledger plugin/conf plugin/splunk",
 	"plugin/approve":           "rules allowlist",
-	"plugin/triage":            "plugin/audit plugin/teams plugin/alertaction plugin/crash plugin/disk plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
+	"plugin/triage":            "plugin/review plugin/audit plugin/teams plugin/alertaction plugin/crash plugin/disk plugin/ledger plugin/queue plugin/state plugin/conf allowlist cache rules llm",
 	"packaging/demo":           "",
 	"packaging/facts":          "llm/prices",
 	"packaging/internal/icon":  "",
 	"plugin/splunk/splunktest": "plugin/stash",
 	"plugin/cmd/winnow_triage": "plugin/alertaction plugin/crash",
-	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/paging plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/report/picture plugin/review plugin/review/web plugin/splunk plugin/state plugin/teams plugin/triage " +
+	"plugin/cmd/winnow": "plugin/alertaction plugin/approve plugin/audit plugin/conf plugin/crash plugin/health plugin/intake plugin/ledger plugin/paging plugin/queue plugin/report plugin/report/focus plugin/report/page plugin/report/picture plugin/respond plugin/review plugin/review/web plugin/splunk plugin/state plugin/teams plugin/triage " +
 		"allowlist cache rules rules/importer llm llm/offline llm/prices llm/chat llm/openai llm/anthropic llm/redact llm/knowledge packaging/demo",
 }
 

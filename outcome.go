@@ -50,6 +50,7 @@ const (
 	ReasonNoModel     Reason = "no_model"      // waits, and is not triaged yet: models could not be asked
 	ReasonTryFailed   Reason = "try_failed"    // waits, and is not triaged yet: a try failed
 	ReasonRecall      Reason = "recall"        // what closed it was recalled
+	ReasonAction      Reason = "action"        // a response action was not decided in time, or did not come off
 	ReasonRuleMiss    Reason = "rule_miss"     // a rule that dropped an attack was suspended: winnow's own finding
 	ReasonUnaudited   Reason = "unaudited"     // it would have closed, and the audit chain cannot be written
 	ReasonRaiseOnly   Reason = "raise_only"    // believed benign, but it may only be raised: not read in good order, or spoken for by a person

@@ -68,13 +68,14 @@ const (
 	KindRetention     Kind = "retention"     // old alerts, or old entries, were removed
 	KindFields        Kind = "fields"        // old alerts lost their fields
 	KindBudget        Kind = "budget"        // a person raised a limit of money for a time, or ended that
+	KindAction        Kind = "action"        // a step of a response action
 	KindAccepted      Kind = "accepted"      // a person accepts that the chain is broken, and goes on
 )
 
 // Kinds are all of them.
 var Kinds = []Kind{
 	KindBegin, KindAdopted, KindRecord, KindLate, KindReview, KindDelivered, KindRecall, KindSuspensions, KindRules,
-	KindApprovals, KindConfiguration, KindMode, KindGate, KindRetention, KindFields, KindBudget, KindAccepted,
+	KindApprovals, KindConfiguration, KindMode, KindGate, KindRetention, KindFields, KindBudget, KindAction, KindAccepted,
 }
 
 // Entry is one link of the chain.

@@ -39,6 +39,18 @@ type Delivered struct {
 	Sink string `json:"sink"`
 }
 
+// Action is the body of a step of a response action. Its target stands in Binds.
+type Action struct {
+	Action string `json:"action"`        // its ID
+	Actor  string `json:"actor"`         // "" for winnow itself
+	Binds  Hash   `json:"binds"`         // hash of action, target and evidence
+	Dry    bool   `json:"dry,omitempty"` // nothing is carried out
+	Kind   string `json:"kind"`
+	Reason string `json:"reason"`
+	Step   string `json:"step"` // a state of the action, or approve and reject
+	Undo   bool   `json:"undo,omitempty"`
+}
+
 // Recall is the body of a recall.
 type Recall struct {
 	Actor  string `json:"actor"`

@@ -1,6 +1,10 @@
 package conf
 
-import "github.com/winnow-soc/winnow"
+import (
+	"time"
+
+	"github.com/winnow-soc/winnow"
+)
 
 // A key of a stanza and where its text goes. optional keys may be absent; all others are written
 // in default/winnow.conf, and a stanza without one is an error, not a zero.
@@ -135,6 +139,9 @@ func (v *Review) keys() []key {
 		{name: "viewers", set: list(&v.Viewers)},
 		{name: "analysts", set: list(&v.Analysts)},
 		{name: "approvers", set: list(&v.Approvers)},
+		{name: "action_ttl", set: duration(&v.ActionTTL, time.Minute, 30*day)},
+		{name: "two_approvers", set: actionKinds(&v.TwoApprovers)},
+		{name: "never_act", set: list(&v.NeverAct)},
 	}
 }
 

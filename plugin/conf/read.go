@@ -25,6 +25,7 @@ func Read(f *File) (*Settings, error) {
 	s := &Settings{
 		Stages: map[string]Stage{}, Agents: map[string]Agent{}, Models: map[string]Model{}, Teams: map[string]Team{}, Modes: map[string]Mode{},
 		searches: map[string]Search{}, redacted: map[string]RedactSearch{}, searchTools: map[string]SearchTool{},
+		actions: map[string]Action{},
 	}
 	r := reader{file: f, s: s, single: s.single()}
 	for _, name := range sortedKeys(r.single) {
@@ -83,7 +84,7 @@ func (r *reader) refuseUnknown(stanza string, names []string) {
 }
 
 // kinds are the prefixes of stanzas that may appear more than once, each with its own name.
-var kinds = []string{"search", "stage", "agent", "model", "team", "mode", "sink", "redact", "tool"}
+var kinds = []string{"search", "stage", "agent", "model", "team", "mode", "sink", "redact", "tool", "action"}
 
 // named reads one [kind:NAME] stanza.
 func (r *reader) named(stanza string) {
@@ -121,6 +122,8 @@ func (r *reader) named(stanza string) {
 		r.redacted(stanza, name)
 	case "tool":
 		r.tool(stanza, name)
+	case "action":
+		r.action(stanza, name)
 	case "sink":
 		r.sink(stanza, name)
 	}
@@ -132,7 +135,7 @@ func (r *reader) inherited() {
 	for _, keys := range r.single {
 		names = append(names, keyNames(keys)...)
 	}
-	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Team).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys(), new(SearchTool).keys(), new(Reputation).keys()} {
+	for _, keys := range [][]key{new(Search).keys(), new(Stage).keys(), new(Agent).keys(), new(Model).keys(), new(Team).keys(), new(Mode).keys(), new(Sink).keys(), new(RedactSearch).keys(), new(SearchTool).keys(), new(Reputation).keys(), new(Action).keys()} {
 		names = append(names, keyNames(keys)...)
 	}
 	slices.Sort(names)

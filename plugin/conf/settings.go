@@ -37,6 +37,7 @@ type Settings struct {
 
 	searchTools map[string]SearchTool
 	reputation  *Reputation // nil: none
+	actions     map[string]Action
 }
 
 // Gate is [gate]: what the alert action may do.
@@ -266,6 +267,10 @@ type Review struct {
 	Viewers   []string // Splunk roles whose people may see the page
 	Analysts  []string // and decide about alerts
 	Approvers []string // and approve response actions
+
+	ActionTTL    time.Duration // how long a response action waits for people before its alert is escalated
+	TwoApprovers []string      // kinds of response actions that two people must approve
+	NeverAct     []string      // networks, addresses and accounts that none may touch
 }
 
 // Queue is [queue]: how failed work is tried again.

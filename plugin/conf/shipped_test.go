@@ -58,6 +58,10 @@ func TestShippedConfigurationIsComplete(t *testing.T) {
 	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.Reputation]()), spec["tool:reputation"]); diff != "" {
 		t.Errorf("README/winnow.conf.spec and Settings differ for [tool:reputation] (-Settings +spec):\n%s", diff)
 	}
+	if diff := cmp.Diff(structKeys(reflect.TypeFor[conf.Action]()), spec["action"]); diff != "" {
+		t.Errorf("README/winnow.conf.spec and Settings differ for [action:KIND] (-Settings +spec):\n%s", diff)
+	}
+	delete(spec, "action")
 	delete(spec, "tool")
 	delete(spec, "tool:reputation")
 	delete(spec, "search") // these ship without a stanza

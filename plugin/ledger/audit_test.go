@@ -102,6 +102,10 @@ func TestEveryKindIsAudited(t *testing.T) {
 			d := delivery(one, 1, DeliverEvent)
 			return errors.Join(tx.Post(d, noon), tx.Delivered(d.Key, noon))
 		}, `"kind":"event","sink":"`},
+		{audit.KindAction, func(tx *Tx) error {
+			_, err := tx.AddAction(Action{ID: "A1", Alert: id, Kind: ActionBlock, Target: "203.0.113.9", Need: 1, At: noon, Expires: noon.Add(time.Hour)})
+			return err
+		}, `"kind":"block","reason":"","step":"proposed"}`},
 		{audit.KindRecall, func(tx *Tx) error {
 			return tx.AddRecall(Recall{Target: "vpn", Body: []byte("{}"), At: noon, Actor: "ann", Reason: "odd"})
 		}, `"reason":"odd","target":"vpn"}`},

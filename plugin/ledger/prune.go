@@ -83,6 +83,7 @@ func (t *Tx) remove(id string) error {
 	for _, query := range []string{
 		"DELETE FROM history WHERE id = ?", "DELETE FROM reviews WHERE id = ?", "DELETE FROM outbox WHERE id = ?",
 		"DELETE FROM cases WHERE id = ?", "DELETE FROM calls WHERE alert = ?", "DELETE FROM answers WHERE id = ?",
+		"DELETE FROM action_votes WHERE action IN (SELECT id FROM actions WHERE alert = ?)", "DELETE FROM actions WHERE alert = ?",
 		"DELETE FROM recalled WHERE id = ?", "DELETE FROM pages WHERE id = ?", "DELETE FROM alerts WHERE id = ?",
 	} {
 		if err := t.exec(query, id); err != nil {

@@ -649,6 +649,40 @@ CREATE INDEX pages_told ON pages (sink, told);
 CREATE INDEX pages_due ON pages (due) WHERE due > 0;
 CREATE INDEX pages_held ON pages (sink, severity) WHERE state = 'held';
 `,
+	`
+CREATE TABLE actions (                     -- response actions: what is proposed, and what became of it
+  n       INTEGER PRIMARY KEY,
+  id      TEXT NOT NULL UNIQUE,            -- the natural key: begins the hash
+  alert   TEXT NOT NULL,
+  kind    TEXT NOT NULL,
+  undo    INTEGER NOT NULL,
+  field   TEXT NOT NULL,
+  target  TEXT NOT NULL,
+  reason  TEXT NOT NULL,
+  actor   TEXT NOT NULL,                   -- who proposed it, '' for the analysts
+  origin  TEXT NOT NULL,                   -- the action that it takes the place of or undoes
+  binds   BLOB NOT NULL,                   -- hash of action, target and evidence
+  need    INTEGER NOT NULL,
+  state   TEXT NOT NULL,
+  dry     INTEGER NOT NULL,
+  detail  TEXT NOT NULL,
+  at      INTEGER NOT NULL,
+  expires INTEGER NOT NULL,
+  changed INTEGER NOT NULL
+);
+CREATE INDEX actions_alert ON actions (alert);
+CREATE INDEX actions_target ON actions (kind, target);
+CREATE INDEX actions_open ON actions (state, expires) WHERE state IN ('proposed', 'approved', 'started');
+
+CREATE TABLE action_votes (                -- what people say of them
+  action  TEXT NOT NULL,
+  actor   TEXT NOT NULL,
+  approve INTEGER NOT NULL,
+  reason  TEXT NOT NULL,
+  at      INTEGER NOT NULL,
+  PRIMARY KEY (action, actor)
+) WITHOUT ROWID;
+`,
 }
 
 func (l *Ledger) version(ctx context.Context) (int, error) {

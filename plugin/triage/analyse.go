@@ -15,6 +15,7 @@ import (
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/queue"
 )
 
@@ -217,6 +218,9 @@ func (e *Engine) disproved(t *ledger.Tx, w *work) error {
 // settleWork keeps the outcome of a work.
 func (e *Engine) settleWork(t *ledger.Tx, w *work) error {
 	if err := e.Settle(t, &w.entry, &w.rec); err != nil {
+		return err
+	}
+	if _, err := review.Propose(t, e.Actions, e.Now(), &w.entry, &w.rec); err != nil {
 		return err
 	}
 	if err := e.keepAnswers(t, w.rec.ID, &w.analysis); err != nil || !w.unknown {

@@ -35,6 +35,7 @@ import (
 	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/teams"
 )
 
@@ -77,6 +78,9 @@ type Options struct {
 
 	// Signer signs checkpoints of the audit chain; nil signs none.
 	Signer *audit.Signer
+
+	// Actions says which response actions are proposed; nil: none.
+	Actions *review.ActionPolicy
 
 	// Version names the program; it is kept with what models answered.
 	Version string

@@ -17,6 +17,7 @@ import (
 	"github.com/winnow-soc/winnow/plugin/audit"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/respond"
 	"github.com/winnow-soc/winnow/plugin/state"
 	"github.com/winnow-soc/winnow/plugin/teams"
 	"github.com/winnow-soc/winnow/plugin/triage"
@@ -189,6 +190,7 @@ func (p *parts) engine(ctx context.Context, now func() time.Time, run *winnow.Ru
 	if m := p.models.g.metrics; m != nil {
 		o.Meter = m
 	}
+	o.Actions = actionPolicy(p.Settings, func() respond.Lists { return p.started.Gate.Lists })
 	if p.started, err = triage.New(ctx, o); err != nil {
 		return nil, err
 	}

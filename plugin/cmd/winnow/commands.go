@@ -7,6 +7,7 @@ import (
 
 	"github.com/winnow-soc/winnow/plugin/alertaction"
 	"github.com/winnow-soc/winnow/plugin/ledger"
+	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/state"
 	"github.com/winnow-soc/winnow/plugin/triage"
 )
@@ -62,6 +63,8 @@ func applyCommand(t *ledger.Tx, w *triage.Worker, body []byte, log *slog.Logger)
 		return applyRetry(t, w.Engine, body, log)
 	case triage.CommandAcknowledge:
 		return applyAcknowledge(t, w.Engine, body, log)
+	case review.CommandAction:
+		return applyAction(t, w.Engine, body, log)
 	case commandWeekly:
 		return applyWeekly(t, w, body, log)
 	case triage.CommandReconcile:

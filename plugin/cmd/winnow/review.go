@@ -26,7 +26,7 @@ it has cost so far, and what each decision would do. "winnow ledger show" has th
   winnow review show 01J9ZV3M4T5Q6R7S8T9VAWBXCY --format json | jq .choices`,
 		RunE: func(cmd *cobra.Command, args []string) error { return g.reviewShow(cmd.Context(), args[0]) },
 	}
-	return group("review", "what people decide", `  winnow review list
+	cmd := group("review", "what people decide", `  winnow review list
   winnow review approve 01J9ZV3M4T5Q6R7S8T9VAWBXCY --reason "scanner, seen with the owner"
   winnow review correct 01J9ZV3M4T5Q6R7S8T9VAWBXCY --as TruePositive`,
 		reviewListCommand(g), show, reviewServeCommand(g), acknowledgeCommand(g),
@@ -41,6 +41,8 @@ other takes back what was closed on its verdict: those alerts are triaged again.
 settled, unless --only is given.`),
 		rightCommand(g), wrongCommand(g),
 	)
+	cmd.AddCommand(reviewActionCommands(g)...)
+	return cmd
 }
 
 func (g *globals) decide(action review.Action, short, long string) *cobra.Command {
