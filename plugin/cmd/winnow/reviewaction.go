@@ -40,7 +40,9 @@ its alert is escalated. [action:KIND] in winnow.conf says which actions there ar
 		Long: `Print a response action with what it does and to whom, the hash of action, target and evidence that
 approvals bind to, and what people said of it.`,
 		Example: `  winnow review action 6D2F8A9B0C1D2E3F4A5B`,
-		RunE:    func(cmd *cobra.Command, args []string) error { return g.actionShow(cmd.Context(), strings.ToUpper(args[0])) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.actionShow(cmd.Context(), strings.ToUpper(args[0]))
+		},
 	}
 	return []*cobra.Command{
 		list, show,
@@ -247,7 +249,7 @@ func (g *globals) actionNow(ctx context.Context, d *state.Deployment, decision r
 	if g.format == formatJSON {
 		return g.json(&a)
 	}
-	g.print("%s %s is %s%s", a.Kind, plain(a.Target), a.State, ifText(string(a.ID), ": action "+a.ID))
+	g.print("%s %s is %s%s", a.Kind, plain(a.Target), a.State, ifText(a.ID, ": action "+a.ID))
 	return nil
 }
 

@@ -35,7 +35,7 @@ var scriptCommands = map[string]func(s *script, not bool, args []string){
 	"cmp":   func(s *script, _ bool, args []string) { s.compare(s.text(args[0]), args[1]) },
 	"alert": (*script).findAlert,
 	"let": func(s *script, _ bool, args []string) { // a variable is what the first group matches in what was told last
-		found := regexp.MustCompile(args[1]).FindStringSubmatch(s.stderr.String())
+		found := regexp.MustCompile(args[1]).FindStringSubmatch(s.stderr.String() + s.stdout.String())
 		if len(found) < 2 {
 			s.fail("nothing matches %s", args[1])
 		}
