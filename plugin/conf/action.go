@@ -72,7 +72,7 @@ func (a *Action) keys() []key {
 		keys[i].optional = true
 	}
 	return append(keys,
-		key{name: "run", set: oneOf(&a.Run, ActionOff, ActionDryRun, ActionOn)},
+		key{name: "run", set: oneOf(&a.Run, ActionOff, ActionDryRun)},
 		key{name: "type", set: oneOf(&a.Type, ActionWebhook, ActionSplunk, ActionProgram)})
 }
 

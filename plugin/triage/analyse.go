@@ -15,8 +15,8 @@ import (
 	"github.com/winnow-soc/winnow/llm"
 	"github.com/winnow-soc/winnow/plugin/conf"
 	"github.com/winnow-soc/winnow/plugin/ledger"
-	"github.com/winnow-soc/winnow/plugin/review"
 	"github.com/winnow-soc/winnow/plugin/queue"
+	"github.com/winnow-soc/winnow/plugin/review"
 )
 
 // work is one queued alert on its way to an outcome. It goes through prepare and finish inside

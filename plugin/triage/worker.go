@@ -49,6 +49,9 @@ type Worker struct {
 
 	Weekly Weekly // makes the report of a week; nil: none is sent
 
+	Carry Carry // carries response actions out; nil: it is only noted what would be done
+
+	acting        acting
 	reconciling   *reconciling // nil while nothing is compared
 	nextReconcile time.Time
 
@@ -130,7 +133,7 @@ func (w *Worker) Once(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case busy:
-		case err == nil && (!w.air.empty() || !w.out.empty() || len(w.costs.air) > 0 || w.awaits() || w.reconciling != nil):
+		case err == nil && (!w.air.empty() || !w.out.empty() || len(w.costs.air) > 0 || w.acting.flying != "" || w.awaits() || w.reconciling != nil):
 			w.rest(ctx, false)
 		default:
 			w.endReconcile()
@@ -147,7 +150,7 @@ func (w *Worker) end(ctx context.Context, wait time.Duration) {
 	if err := w.land(ctx, wait); err != nil {
 		w.Log.Error("what the analysts were asked about is asked again by the next worker", "err", err)
 	}
-	if err := errors.Join(w.endSending(ctx), w.endCosts(ctx)); err != nil {
+	if err := errors.Join(w.endSending(ctx), w.endCosts(ctx), w.endActing(ctx)); err != nil {
 		w.Log.Error("what was delivered last may be delivered again", "err", err)
 	}
 	if err := w.Engine.Checkpoint(context.WithoutCancel(ctx), true); err != nil {
@@ -250,9 +253,10 @@ func (w *Worker) Turn(ctx context.Context) (busy bool, err error) {
 	paged, pageErr := w.pageOn(ctx)
 	delivered, deliverErr := w.deliver(ctx)
 	w.stuck = w.stuck || deliverErr != nil
+	acted, actErr := w.act(ctx)
 	told, toldErr := w.tellCosts(ctx)
-	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, pageErr, deliverErr, toldErr, w.watchBudget(ctx), w.retain(ctx), w.weekly(ctx), w.Engine.Checkpoint(ctx, false))
-	busy = imported+recalled+reconciled+triaged+shown+paged+delivered+told > 0
+	err = errors.Join(importErr, recallErr, reconcileErr, triageErr, showErr, pageErr, deliverErr, actErr, toldErr, w.watchBudget(ctx), w.retain(ctx), w.weekly(ctx), w.Engine.Checkpoint(ctx, false))
+	busy = imported+recalled+reconciled+triaged+shown+paged+delivered+acted+told > 0
 	w.dirty = w.dirty || busy
 	if now := w.Engine.Now(); w.dirty && (!busy || now.Sub(w.published).Abs() >= w.Engine.Settings.Worker.Poll) {
 		err = errors.Join(err, w.Publish(ctx))
