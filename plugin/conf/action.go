@@ -99,8 +99,8 @@ func (s *Settings) Actions() map[string]Action {
 	return out
 }
 
-// Approvers is how many people must approve an action of a kind.
-func (v *Review) Approvers(kind string) int {
+// ApproversOf is how many people must approve an action of a kind.
+func (v *Review) ApproversOf(kind string) int {
 	if slices.Contains(v.TwoApprovers, kind) {
 		return 2
 	}

@@ -101,7 +101,7 @@ func actionPolicy(s *conf.Settings, lists func() respond.Lists) *review.ActionPo
 	}
 	for kind, a := range actions {
 		p.Rules[ledger.ActionKind(kind)] = review.ActionRule{
-			Approvers: s.Review.Approvers(kind), Undo: a.Undo, Dry: a.Run != conf.ActionOn,
+			Approvers: s.Review.ApproversOf(kind), Undo: a.Undo, Dry: a.Run != conf.ActionOn,
 		}
 	}
 	return p
