@@ -193,6 +193,12 @@ vendor-web: ## fetch the page's files of others from npm again, and check them (
 	@.ci/vendor-web plugin/review/web
 
 # What it needs from npm stays in build/e2e-web; no install script is run.
+# The demo has to stand: make demo.
+.PHONY: page-picture
+page-picture: needs ## take docs/img/page.png again, of the demo on the page (needs Node.js 20, npm and Chromium)
+	@.ci/e2e-web build/e2e-web
+	@.ci/page-picture build/demo/etc/apps/winnow/bin/winnow build/e2e-web docs/img
+
 .PHONY: e2e-web
 e2e-web: needs ## use the page in Chromium as each role; pictures in build/screens (needs Node.js 20, npm and Chromium)
 	@.ci/e2e-web build/e2e-web
