@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/winnow-soc/winnow/plugin/audit"
@@ -54,13 +52,8 @@ func (d ActionDecision) Encode() ([]byte, error) {
 // DecodeAction reads the body of a spool command: one decision, whole and with nothing else.
 func DecodeAction(body []byte) (ActionDecision, error) {
 	var d ActionDecision
-	dec := json.NewDecoder(strings.NewReader(string(body)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&d); err != nil {
-		return d, fmt.Errorf("%w: read decision: %w", ErrRefused, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return d, fmt.Errorf("%w: read decision: something follows it", ErrRefused)
+	if err := decodeAlone(body, &d); err != nil {
+		return d, err
 	}
 	if d.Command != CommandAction {
 		return d, fmt.Errorf("%w: %.40q is no decision about an action", ErrRefused, d.Command)

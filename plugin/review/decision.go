@@ -4,11 +4,11 @@
 package review
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/winnow-soc/winnow"
 )
@@ -55,18 +55,26 @@ func (d Decision) Encode() ([]byte, error) {
 // Decode reads the body of a spool command: one decision, whole and with nothing else.
 func Decode(body []byte) (Decision, error) {
 	var d Decision
-	dec := json.NewDecoder(strings.NewReader(string(body)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&d); err != nil {
-		return d, fmt.Errorf("%w: read decision: %w", ErrRefused, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return d, fmt.Errorf("%w: read decision: something follows it", ErrRefused)
+	if err := decodeAlone(body, &d); err != nil {
+		return d, err
 	}
 	if d.Command != commandName {
 		return d, fmt.Errorf("%w: %q is not a command of this program", ErrRefused, d.Command)
 	}
 	return d, d.validate()
+}
+
+// decodeAlone reads one JSON object with known keys and nothing else.
+func decodeAlone(body []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("%w: read decision: %w", ErrRefused, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: read decision: something follows it", ErrRefused)
+	}
+	return nil
 }
 
 // Bounds of what a person may write, in bytes: it becomes part of records and comments in Splunk.
