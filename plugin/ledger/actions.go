@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/winnow-soc/winnow/plugin/audit"
 )
@@ -71,8 +74,17 @@ type ActionVote struct {
 	At      time.Time `json:"at"`
 }
 
-// ActorKey is what two names of one person have in common, so that nobody counts twice.
-func ActorKey(name string) string { return strings.ToLower(strings.Join(strings.Fields(name), " ")) }
+// ActorKey is what two names of one person have in common, so that nobody counts twice: neither case, spaces,
+// nor characters that nobody sees make another person, and what looks alike in another encoding is one.
+func ActorKey(name string) string {
+	seen := strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+			return -1
+		}
+		return r
+	}, norm.NFKC.String(name))
+	return norm.NFKC.String(strings.ToLower(strings.Join(strings.Fields(seen), " ")))
+}
 
 // ErrActionState is wrapped when an action is not in the state that a step begins in.
 var ErrActionState = errors.New("the action has gone on meanwhile")

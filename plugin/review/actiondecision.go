@@ -145,8 +145,10 @@ func (d *ActionDecision) approve(t *ledger.Tx, p *ActionPolicy, now time.Time, a
 	if !inTime(a, now) {
 		return fmt.Errorf("%w: action %s has expired", ErrRefused, a.ID)
 	}
-	if err := current(t, p, a); err != nil {
+	if err := current(t, p, a); errors.Is(err, errStale) {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
+	} else if err != nil {
+		return err // the ledger could not be read: the decision is still good
 	}
 	if err := t.VoteAction(a, ledger.ActionVote{Action: a.ID, Actor: d.Actor, Approve: true, Reason: d.Reason, At: now}); err != nil {
 		return err

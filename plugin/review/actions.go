@@ -201,6 +201,8 @@ func (p *ActionPolicy) stands(a *ledger.Action, rec *winnow.Record) error {
 	switch {
 	case !p.has(a.Kind):
 		return fmt.Errorf("action %s is switched off", a.Kind)
+	case a.Undo && !p.Rules[a.Kind].Undo:
+		return fmt.Errorf("%s cannot be taken back here any more", a.Kind)
 	case a.Undo:
 		return nil // what was done may be taken back, whatever the alert turned out to be
 	case !isOpen(rec.Outcome.State):

@@ -30,11 +30,8 @@ type acted struct {
 
 // act ends response actions that nobody decided in time, keeps what came of the one that was carried out, and begins
 // the next that is approved. Each is begun once: what is not known to be done is not tried again. While the stop
-// switch is on none is begun.
+// switch is on none is begun. What was proposed before actions were switched off expires all the same.
 func (w *Worker) act(ctx context.Context) (n int, err error) {
-	if w.Engine.Actions == nil {
-		return 0, nil
-	}
 	if w.acting.back == nil {
 		w.acting.back = make(chan acted, 1)
 	}
@@ -61,11 +58,11 @@ func (w *Worker) act(ctx context.Context) (n int, err error) {
 		if n = interrupted + expired; err != nil || e.Gate.Blind == winnow.ReasonGateOff || w.acting.flying != "" {
 			return err
 		}
-		if a, begin, err = review.ClaimAction(t, e, e.Actions, e.Now()); err != nil || !begin {
+		if a, begin, err = review.ClaimAction(t, e, w.actions(), e.Now()); err != nil || !begin {
 			return err
 		}
 		n++
-		if a.Dry || w.Carry == nil {
+		if a.Dry {
 			begin = false
 			return review.FinishAction(t, e, a.ID, wouldDo(&a), nil, e.Now())
 		}
@@ -79,6 +76,17 @@ func (w *Worker) act(ctx context.Context) (n int, err error) {
 		w.carry(ctx, a)
 	}
 	return kept + n, nil
+}
+
+// actions is the policy of response actions: dry without anything that carries them out.
+func (w *Worker) actions() *review.ActionPolicy {
+	p := w.Engine.Actions
+	if p == nil || w.Carry != nil {
+		return p
+	}
+	dry := *p
+	dry.Live = nil
+	return &dry
 }
 
 func wouldDo(a *ledger.Action) string {
