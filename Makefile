@@ -75,9 +75,10 @@ race: needs ## run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -gcflags=modernc.org/sqlite/lib=-race=false -short -timeout 30m ./...
 
 .PHONY: property
-property: needs ## compare rules with their reference, and the index with the loop, over a million pairs; and the ledger with its models
+property: needs ## compare rules with their reference, and the index with the loop, over a million pairs; and the ledger and response actions with their models
 	WINNOW_MEANING_PAIRS=1000000 WINNOW_INDEX_PAIRS=1000000 $(GO) test -run 'TestMeaning$$|TestIndexIsTheLoop' -count=1 ./rules
 	$(GO) test -run 'Model$$|Rollups|AnySequence|OlderCopy|PruneAuditInSteps|EveryMutation|AtLeastBilled' -count=1 ./plugin/ledger -rapid.checks=200
+	$(GO) test -run 'ActionMachine|ActionRaces' -count=1 ./plugin/triage -rapid.checks=300
 
 .PHONY: fuzz
 fuzz: needs ## fuzz every parser, FUZZTIME (5s) each

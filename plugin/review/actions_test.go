@@ -169,7 +169,7 @@ func TestAnApprovedActionIsClaimedOnce(t *testing.T) {
 func TestOnePersonIsOneApproval(t *testing.T) {
 	x := newAct(t)
 	a := x.propose(ledger.ActionDisable, "user")
-	for _, who := range []string{"ann", "Ann", " ANN ", "ann"} {
+	for _, who := range []string{"ann", "Ann", " ANN ", "ann", "an\u200bn", "\uff41nn"} {
 		if got, err := x.say(review.ApproveAction, a, who); err != nil || got.State != ledger.ActionProposed {
 			t.Fatalf("%q: %s %v", who, got.State, err)
 		}
@@ -197,6 +197,41 @@ func TestAnyVetoWins(t *testing.T) {
 	again := x.propose(ledger.ActionBlock, "src")
 	if again.ID == a.ID || again.State != ledger.ActionProposed {
 		t.Errorf("proposed again as %s, %s", again.ID, again.State)
+	}
+}
+
+// What could be taken back when people approved it, and cannot any more, is not.
+func TestWhatCannotBeTakenBackAnyMore(t *testing.T) {
+	x := newAct(t)
+	a := x.propose(ledger.ActionBlock, "src")
+	if _, err := x.say(review.ApproveAction, a, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	x.claim()
+	x.update(func(tx *ledger.Tx) error { return review.FinishAction(tx, x.e, a.ID, "", nil, x.now) })
+	back, err := x.say(review.UndoAction, a, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.say(review.ApproveAction, back, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	x.p.Rules[ledger.ActionBlock] = review.ActionRule{Approvers: 1}
+	if _, ok := x.claim(); ok || x.state(back.ID).State != ledger.ActionStale {
+		t.Errorf("claimed: %v; it is %s", ok, x.state(back.ID).State)
+	}
+}
+
+// A ledger that cannot be read refuses nobody for good.
+func TestADecisionThatCouldNotBeLookedAtIsNotRefused(t *testing.T) {
+	x := newAct(t)
+	a := x.propose(ledger.ActionBlock, "src")
+	x.update(func(tx *ledger.Tx) error {
+		_, err := tx.Conn().ExecContext(tx.Context(), "UPDATE alerts SET record = x'00' WHERE id = 'A'")
+		return err
+	})
+	if _, err := x.say(review.ApproveAction, a, "ann"); err == nil || errors.Is(err, review.ErrRefused) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -137,3 +137,37 @@ func TestWhatExpiresIsNotCarriedOut(t *testing.T) {
 		t.Errorf("it is %s", a.State)
 	}
 }
+
+// Without anything that carries actions out it is noted what would be done, and nothing that was done.
+func TestNothingIsDoneWithoutAnExecutor(t *testing.T) {
+	r, w, id := actingRig(t, false)
+	r.decide(review.ActionDecision{Step: review.ApproveAction, ID: id})
+	r.once(w)
+	if a := r.action(id); a.State != ledger.ActionDone || !a.Dry || a.Detail != "dry run: it would block 203.0.113.9" {
+		t.Errorf("%s, dry run: %v: %q", a.State, a.Dry, a.Detail)
+	}
+}
+
+// What people have not decided expires, and what a worker left is looked at, when actions are switched off meanwhile.
+func TestActionsThatAreSwitchedOffEnd(t *testing.T) {
+	for _, tt := range []struct {
+		begun bool
+		want  ledger.ActionState
+	}{{false, ledger.ActionExpired}, {true, ledger.ActionUnclear}} {
+		r, w, id := actingRig(t, false)
+		alert := r.action(id).Alert
+		r.settle(alert, winnow.TruePositive, winnow.StateInReview)
+		r.decide(review.ActionDecision{Step: review.ApproveAction, ID: id})
+		if tt.begun {
+			r.update(func(tx *ledger.Tx) error {
+				_, _, err := review.ClaimAction(tx, r.engine, r.engine.Actions, r.engine.Now())
+				return err
+			})
+		}
+		r.engine.Actions, r.at = nil, r.at.Add(2*time.Hour)
+		r.once(w)
+		if a := r.action(id); a.State != tt.want || r.record(alert).Outcome.State != winnow.StateEscalated {
+			t.Errorf("it is %s, want %s, and its alert %s", a.State, tt.want, r.record(alert).Outcome.State)
+		}
+	}
+}
