@@ -100,7 +100,7 @@ func ApplyAction(t *ledger.Tx, p *ActionPolicy, now time.Time, d ActionDecision)
 	if err := d.validate(); err != nil {
 		return ledger.Action{}, err
 	}
-	if p == nil {
+	if p == nil && d.Step != RejectAction { // a no holds, whatever is switched on again later
 		return ledger.Action{}, fmt.Errorf("%w: response actions are switched off: see [action:block] in winnow.conf", ErrRefused)
 	}
 	if d.Step == ProposeAction {

@@ -235,6 +235,24 @@ func TestADecisionThatCouldNotBeLookedAtIsNotRefused(t *testing.T) {
 	}
 }
 
+// A no that is said while actions are switched off holds when they are on again.
+func TestAVetoHoldsWhileActionsAreOff(t *testing.T) {
+	x := newAct(t)
+	a := x.propose(ledger.ActionBlock, "src")
+	if _, err := x.say(review.ApproveAction, a, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	on := x.p
+	x.p = nil
+	if _, err := x.say(review.RejectAction, a, "bob"); err != nil {
+		t.Errorf("a no is refused: %v", err)
+	}
+	x.p = on
+	if _, ok := x.claim(); ok || x.state(a.ID).State != ledger.ActionRejected {
+		t.Errorf("claimed: %v; it is %s", ok, x.state(a.ID).State)
+	}
+}
+
 func TestWhatExpiresIsEscalated(t *testing.T) {
 	for _, approve := range []bool{false, true} {
 		x := newAct(t)

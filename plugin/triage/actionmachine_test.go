@@ -56,7 +56,7 @@ func TestActionMachine(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"propose": x.propose, "analysts propose": x.advise, "approve": x.approve, "approve 2": x.approve, "approve 3": x.approve,
 			"reject": x.reject, "edit": x.edit, "undo": x.undo, "replay": x.replay, "change": x.change, "policy": x.changePolicy, "clock": x.clock,
-			"work": x.work, "work 2": x.work, "work 3": x.work, "come back": x.comeBack, "restart": x.restartWorker, "die": x.die, "": x.check,
+			"work": x.work, "work 2": x.work, "work 3": x.work, "come back": x.comeBack, "scene": x.scene, "restart": x.restartWorker, "die": x.die, "": x.check,
 		})
 	})
 	t.Logf("%d actions were carried out", n)
@@ -284,7 +284,7 @@ func (x *stage) change(rt *rapid.T) {
 func (x *stage) changePolicy(rt *rapid.T) {
 	kind := rapid.SampledFrom([]ledger.ActionKind{ledger.ActionBlock, ledger.ActionDisable}).Draw(rt, "kind")
 	rule := x.m.rules[kind]
-	switch rapid.SampledFrom([]string{"need", "on", "all off", "dry", "undo", "never", "live", "stop"}).Draw(rt, "what") {
+	switch rapid.SampledFrom([]string{"need", "on", "all off", "all off", "dry", "undo", "never", "live", "stop"}).Draw(rt, "what") {
 	case "need":
 		rule.need = 3 - rule.need
 	case "on":
@@ -330,6 +330,24 @@ func (x *stage) comeBack(rt *rapid.T) {
 	one := <-x.w.acting.back // it has arrived when it is there
 	x.w.acting.back <- one
 	x.landed = true
+}
+
+// scene is the usual order of things, with what people and chance make of it: single steps seldom come to an end.
+func (x *stage) scene(rt *rapid.T) {
+	for _, step := range []func(*rapid.T){x.propose, x.approve, x.approve, x.work} {
+		step(rt)
+	}
+	if x.w.acting.flying != "" && !x.landed {
+		x.comeBack(rt)
+	}
+	for _, step := range []func(*rapid.T){x.work, x.undo, x.approve, x.approve} {
+		step(rt)
+	}
+	if rapid.Bool().Draw(rt, "policy") {
+		x.changePolicy(rt)
+	}
+	x.clock(rt)
+	x.work(rt)
 }
 
 func (x *stage) restartWorker(rt *rapid.T) {

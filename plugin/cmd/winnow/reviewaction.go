@@ -192,7 +192,7 @@ func (g *globals) actionDecide(ctx context.Context, decision review.ActionDecisi
 	if err != nil {
 		return err
 	}
-	if actionPolicy(d.Settings, nil) == nil {
+	if decision.Step != review.RejectAction && actionPolicy(d.Settings, nil) == nil { // a no is heard all the same
 		return usage(errors.New("response actions are switched off"), "an [action:block] in winnow.conf switches one on; begin with run = dry_run")
 	}
 	if decision.Step != review.ProposeAction {
