@@ -73,8 +73,10 @@ func (e *Engine) settled(t *ledger.Tx, entry *ledger.Entry, rec *winnow.Record, 
 		}
 	case winnow.StateQueued, winnow.StateLeft:
 	}
-	if err := e.page(t, entry, rec); err != nil {
-		return err
+	if seq > 1 || pages(rec) { // what closes as it comes in ends no page: nobody was paged for it
+		if err := e.page(t, entry, rec); err != nil {
+			return err
+		}
 	}
 	return e.post(t, entry, rec, seq)
 }
