@@ -17,7 +17,7 @@ import (
 // What is explained is what happens: for every shape of condition and alert the tree is true
 // exactly when the rule matches, whether it was read from its text or from bytes.
 func TestExplainAgreesWithMatch(t *testing.T) {
-	pairs := 60_000
+	pairs := 20_000
 	if testing.Short() {
 		pairs = 10_000
 	}

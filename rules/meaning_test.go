@@ -242,7 +242,7 @@ func refusable(msg string) bool {
 // What is compiled means what the page says, for every shape of condition and alert. Set
 // WINNOW_MEANING_PAIRS for more pairs.
 func TestMeaning(t *testing.T) {
-	pairs := 200_000
+	pairs := 50_000
 	if testing.Short() {
 		pairs = 20_000
 	}
