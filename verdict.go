@@ -1,6 +1,9 @@
 package winnow
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Source says who or what a verdict comes from.
 type Source string
@@ -61,6 +64,24 @@ type Vote struct {
 	Confidence int      `json:"confidence"` // 0 to 100
 	Reason     string   `json:"reason"`
 	Fields     []string `json:"fields"` // names of the fields the reason cites
+}
+
+// CountVotes says how many votes there are of each of some kinds, in their order: "1 MALICIOUS, 2 SAFE". Kinds
+// that nobody voted are left out; it is "" when that is all of them.
+func CountVotes(votes []Vote, kinds ...VoteKind) string {
+	var said []string
+	for _, kind := range kinds {
+		n := 0
+		for i := range votes {
+			if votes[i].Vote == kind {
+				n++
+			}
+		}
+		if n > 0 {
+			said = append(said, fmt.Sprintf("%d %s", n, kind))
+		}
+	}
+	return strings.Join(said, ", ")
 }
 
 // Reasons of votes that winnow itself writes.

@@ -45,16 +45,31 @@ func NewClosers(t *ledger.Tx) ([]CloserRate, error) {
 }
 
 func newCloser(name winnow.Source, n *ledger.SampleCount) CloserRate {
-	c := CloserRate{Closer: name, Closes: n.Closes, Misses: n.Judged[ledger.JudgedMalicious], Unknown: n.Judged[ledger.JudgedUnknown]}
-	for _, k := range n.Judged {
-		c.Sampled += k
+	s := newSamples(n.Judged)
+	return CloserRate{
+		Closer: name, Closes: n.Closes, Sampled: s.all, Judged: s.judged, Unknown: s.unknown, Waiting: s.waiting, Misses: s.misses,
+		MissRate: s.rate, Low: s.low, High: s.high,
 	}
-	c.Judged = c.Misses + n.Judged[ledger.JudgedBenign]
-	c.Waiting = c.Sampled - c.Judged - c.Unknown
-	c.Low, c.High = Interval(c.Misses, c.Judged)
-	if c.Judged > 0 {
-		rate := float64(c.Misses) / float64(c.Judged)
-		c.MissRate = &rate
+}
+
+// samples are what people found in a sample of closes.
+type samples struct {
+	all, judged, unknown, waiting, misses int
+	rate                                  *float64 // misses of judged, nil when none was judged
+	low, high                             float64
+}
+
+func newSamples(found map[ledger.Judgement]int) samples {
+	s := samples{misses: found[ledger.JudgedMalicious], unknown: found[ledger.JudgedUnknown]}
+	for _, n := range found {
+		s.all += n
 	}
-	return c
+	s.judged = s.misses + found[ledger.JudgedBenign]
+	s.waiting = s.all - s.judged - s.unknown
+	s.low, s.high = Interval(s.misses, s.judged)
+	if s.judged > 0 {
+		rate := float64(s.misses) / float64(s.judged)
+		s.rate = &rate
+	}
+	return s
 }

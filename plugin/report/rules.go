@@ -71,20 +71,12 @@ func NewRules(t *ledger.Tx, known map[string]Known) ([]Rule, error) {
 }
 
 func newRule(id string, k Known, c *ledger.RuleCount) Rule {
+	s := newSamples(c.Canaries)
 	r := Rule{
 		ID: id, Mode: k.Mode, Owner: k.Owner, Drops: c.Drops, Gone: c.Gone, Would: c.Would,
-		Misses: c.Canaries[ledger.JudgedMalicious], Unknown: c.Canaries[ledger.JudgedUnknown],
+		Canaries: s.all, Judged: s.judged, Unknown: s.unknown, Waiting: s.waiting, Misses: s.misses,
+		MissRate: s.rate, Low: s.low, High: s.high,
 		Outside: c.Outside, Reverted: c.Reverted, By: k.By, Why: k.Why,
-	}
-	for _, n := range c.Canaries {
-		r.Canaries += n
-	}
-	r.Judged = r.Misses + c.Canaries[ledger.JudgedBenign]
-	r.Waiting = r.Canaries - r.Judged - r.Unknown
-	r.Low, r.High = Interval(r.Misses, r.Judged)
-	if r.Judged > 0 {
-		rate := float64(r.Misses) / float64(r.Judged)
-		r.MissRate = &rate
 	}
 	if !k.Suspended.IsZero() {
 		r.Suspended, r.Mode = &k.Suspended, "suspended"

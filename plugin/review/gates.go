@@ -2,7 +2,6 @@ package review
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/winnow-soc/winnow"
@@ -110,22 +109,11 @@ func analystGate(rec *winnow.Record) Gate {
 
 // voteText counts the votes.
 func voteText(votes []winnow.Vote) string {
-	var parts []string
-	for _, kind := range []winnow.VoteKind{winnow.VoteMalicious, winnow.VoteSuspicious, winnow.VoteSafe, winnow.VoteAbstain} {
-		n := 0
-		for _, v := range votes {
-			if v.Vote == kind {
-				n++
-			}
-		}
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, kind))
-		}
-	}
-	if len(parts) == 0 {
+	said := winnow.CountVotes(votes, winnow.VoteMalicious, winnow.VoteSuspicious, winnow.VoteSafe, winnow.VoteAbstain)
+	if said == "" {
 		return ""
 	}
-	return "; votes: " + strings.Join(parts, ", ")
+	return "; votes: " + said
 }
 
 func guardGate(rec *winnow.Record) Gate {
@@ -203,7 +191,7 @@ func sentence(r winnow.Reason) string {
 
 // lower begins what follows a colon.
 func lower(s string) string {
-	if s == "" || slices.Contains([]string{"S"}, s[:1]) { // Splunk
+	if s == "" || strings.HasPrefix(s, "Splunk") {
 		return s
 	}
 	return strings.ToLower(s[:1]) + s[1:]

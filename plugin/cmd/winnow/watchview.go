@@ -147,24 +147,13 @@ func stateOrWould(r *winnow.Record) string {
 	return string(r.Outcome.State)
 }
 
-// voteWords counts the votes that say something: "2 SAFE 1 MALICIOUS".
+// voteWords counts the votes that say something: "1 malicious, 2 safe".
 func voteWords(votes []winnow.Vote) string {
-	var out []string
-	for _, kind := range []winnow.VoteKind{winnow.VoteMalicious, winnow.VoteSuspicious, winnow.VoteSafe} {
-		n := 0
-		for _, v := range votes {
-			if v.Vote == kind {
-				n++
-			}
-		}
-		if n > 0 {
-			out = append(out, fmt.Sprintf("%d %s", n, strings.ToLower(string(kind))))
-		}
-	}
-	if len(out) == 0 && len(votes) > 0 {
+	said := strings.ToLower(winnow.CountVotes(votes, winnow.VoteMalicious, winnow.VoteSuspicious, winnow.VoteSafe))
+	if said == "" && len(votes) > 0 {
 		return "all abstain"
 	}
-	return strings.Join(out, ", ")
+	return said
 }
 
 // eventWhat is what an event says in a line: who closed it, or what a person should know.

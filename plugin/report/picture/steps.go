@@ -60,22 +60,8 @@ func beliefTone(d winnow.Disposition) Tone {
 
 // tally counts the votes that say something.
 func tally(votes []winnow.Vote) string {
-	var said []string
-	for _, kind := range []winnow.VoteKind{winnow.VoteMalicious, winnow.VoteSuspicious, winnow.VoteSafe} {
-		n := 0
-		for _, v := range votes {
-			if v.Vote == kind {
-				n++
-			}
-		}
-		if n > 0 {
-			said = append(said, fmt.Sprintf("%d %s", n, strings.ToLower(string(kind))))
-		}
-	}
-	if len(said) == 0 {
-		return "all abstain"
-	}
-	return strings.Join(said, ", ")
+	said := winnow.CountVotes(votes, winnow.VoteMalicious, winnow.VoteSuspicious, winnow.VoteSafe)
+	return cmp.Or(strings.ToLower(said), "all abstain")
 }
 
 // guardSays is what a guard has against closing.
